@@ -46,7 +46,7 @@ export const USER_STATE_BYTES_MAX = 20 * MiB;
 /** Members that one state exchange may list, and that one node remembers. */
 export const MEMBERS_MAX = 65_536;
 /** Length of a member's name in UTF-8. */
-export const NAME_BYTES_MAX = 128;
+export const NAME_BYTES_MAX = 255;
 /** Length of an error text from a peer. */
 export const ERROR_BYTES_MAX = 1 * KiB;
 /** Streams open at the same time, accepted ones and dialled ones each. Upstream's push/pull limit. */
