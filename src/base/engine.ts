@@ -3,9 +3,8 @@
  *
  * A protocol core is synchronous. It takes a moment and one input, and returns what the world should do about it.
  * It never waits, never opens a socket and never asks what time it is, so a thousand of them run in one simulator
- * with one seed. `drive` is the thin shell that gives an engine a real (or simulated) clock.
+ * with one seed. `drive` (drive.ts) is the thin shell that gives an engine a real (or simulated) clock.
  */
-import type { Cancel, Clock } from "../port/clock.ts";
 
 /** The input every engine understands: the moment it asked for has come. */
 export interface Wake {
