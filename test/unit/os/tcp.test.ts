@@ -90,7 +90,11 @@ test("nobody listening, and an endpoint that cannot be, both fail later and once
 test("a connection that does not stand in time fails with a timeout", async () => {
   const client = new Recorder();
   // On this clock every delay is over before the system is even asked for events.
-  const hasty = systemStreams({ ...systemClock, after: (_delayMs, run) => (queueMicrotask(run), () => undefined) });
+  const after = (_delayMs: number, run: () => void) => {
+    queueMicrotask(run);
+    return () => undefined;
+  };
+  const hasty = systemStreams({ ...systemClock, after });
   const listener = await serve(() => new Recorder());
   let failure: Error | undefined;
   client.failed = (error) => {
