@@ -4,7 +4,7 @@
  *
  * An input given while effects are being carried out waits its turn, so an engine never sees half a step. An effect
  * that throws loses neither the effects after it, nor the waiting inputs, nor the timer; the first error is thrown when
- * all of that is done. Never looks at a clock other than the one handed in.
+ * all of that is done, or told if somebody listens. Never looks at a clock other than the one handed in.
  */
 import { AssertionError } from "./assert.ts";
 import type { Engine, Wake } from "./engine.ts";
@@ -23,6 +23,8 @@ export interface Driven<Input> {
 }
 
 export interface DriveOptions {
+  /** Told what a step or an effect threw, instead of throwing it at whoever gave the input or at the timer. */
+  readonly failed?: (error: unknown) => void;
   /** Told at every wake how many milliseconds after its deadline it came; a blocked event loop shows here. */
   readonly woke?: (lateMs: number) => void;
 }
@@ -37,23 +39,27 @@ export function drive<Input, Effect>(
   return Object.assign((input: Input) => shell.take(input), { stop: () => shell.stop() });
 }
 
+/** An engine that fails to serve its deadline would otherwise be asked again at once, for ever. */
+const PAUSE_AFTER_FAILURE_MS = 100;
+
 class Shell<Input, Effect> {
   readonly #engine: Engine<Input, Effect>;
   readonly #clock: Alarm;
   readonly #perform: (effect: Effect) => void;
-  readonly #woke: ((lateMs: number) => void) | undefined;
+  readonly #options: DriveOptions;
   #waiting: (Input | Wake)[] = [];
   #running = false;
   #stopped = false;
+  #stepFailed = false;
   #armedAt = Infinity;
   #cancel: () => void = () => undefined;
   #error: { readonly thrown: unknown } | undefined;
 
-  constructor(engine: Engine<Input, Effect>, clock: Alarm, perform: (effect: Effect) => void, { woke }: DriveOptions) {
+  constructor(engine: Engine<Input, Effect>, clock: Alarm, perform: (effect: Effect) => void, options: DriveOptions) {
     this.#engine = engine;
     this.#clock = clock;
     this.#perform = perform;
-    this.#woke = woke;
+    this.#options = options;
   }
 
   take(input: Input | Wake): void {
@@ -68,7 +74,7 @@ class Shell<Input, Effect> {
     }
     this.#running = false;
     this.#guard(() => this.#arm());
-    this.#rethrow();
+    this.#report();
   }
 
   stop(): void {
@@ -79,11 +85,12 @@ class Shell<Input, Effect> {
 
   #turn(input: Input | Wake): void {
     if (this.#stopped) return;
-    let effects: Effect[] = [];
+    let effects: Effect[] | undefined;
     this.#guard(() => {
       effects = this.#engine.step(this.#clock.now(), input);
     });
-    for (const effect of effects) this.#guard(() => this.#perform(effect));
+    this.#stepFailed = effects === undefined;
+    for (const effect of effects ?? []) this.#guard(() => this.#perform(effect));
   }
 
   #arm(): void {
@@ -93,13 +100,14 @@ class Shell<Input, Effect> {
     this.#cancel();
     this.#armedAt = deadline;
     if (deadline === Infinity) return;
-    this.#cancel = this.#clock.after(Math.max(0, deadline - this.#clock.now()), () => this.#ring(deadline));
+    const soonestMs = this.#stepFailed ? PAUSE_AFTER_FAILURE_MS : 0;
+    this.#cancel = this.#clock.after(Math.max(soonestMs, deadline - this.#clock.now()), () => this.#ring(deadline));
   }
 
   #ring(deadline: number): void {
     this.#armedAt = Infinity;
     const lateMs = this.#clock.now() - deadline;
-    if (lateMs >= 0) this.#guard(() => this.#woke?.(lateMs));
+    if (lateMs >= 0) this.#guard(() => this.#options.woke?.(lateMs));
     this.take({ on: "wake" });
   }
 
@@ -112,10 +120,11 @@ class Shell<Input, Effect> {
     }
   }
 
-  #rethrow(): void {
+  #report(): void {
     const error = this.#error;
     if (error === undefined) return;
     this.#error = undefined;
-    throw error.thrown;
+    if (this.#options.failed === undefined) throw error.thrown;
+    this.#options.failed(error.thrown);
   }
 }

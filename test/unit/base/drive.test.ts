@@ -105,6 +105,20 @@ test("a step that throws does not stop the next input", () => {
   assert.deepEqual(done, ["a.1", "a.2"]);
 });
 
+test("errors are told instead of thrown when somebody listens, and a failing wake is not asked again at once", () => {
+  const clock = new HandClock();
+  const engine = new Echo();
+  const told: unknown[] = [];
+  const give = drive(engine, clock, () => undefined, { failed: (error) => told.push(error) });
+  engine.wakeAt = 10;
+  give("fail");
+  assert.equal(told.length, 1);
+  assert.equal(clock.timer?.at, 100);
+  give("a");
+  clock.advance(100);
+  assert.deepEqual(engine.steps, ["fail@0", "a@0", "wake@100"]);
+});
+
 test("after stop nothing reaches the engine any more", () => {
   const { clock, engine, give } = setup((effect) => {
     if (effect === "a.1") {
