@@ -100,6 +100,8 @@ class TcpStream implements ByteStream {
   readonly remote: Endpoint;
   readonly #socket: Socket;
   #handler: StreamHandler | undefined;
+  /** The handler between `end` and `closed`. */
+  #endedHandler: StreamHandler | undefined;
 
   constructor(socket: Socket, remote: Endpoint) {
     this.#socket = socket;
@@ -114,9 +116,13 @@ class TcpStream implements ByteStream {
     if (socket.destroyed) return;
     this.#handler = handler;
     socket.on("data", (bytes) => this.#handler?.data(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
-    socket.on("end", () => this.#release()?.end());
+    socket.on("end", () => this.#ended());
     socket.on("drain", () => socket.resume());
-    socket.on("close", () => this.fail(new Fault("unavailable", "the connection was closed")));
+    socket.on("close", () => {
+      this.fail(new Fault("unavailable", "the connection was closed"));
+      this.#endedHandler?.closed?.();
+      this.#endedHandler = undefined;
+    });
   }
 
   write(bytes: Uint8Array): void {
@@ -134,6 +140,7 @@ class TcpStream implements ByteStream {
 
   destroy(): void {
     this.#release();
+    this.#endedHandler = undefined;
     this.#socket.destroy();
   }
 
@@ -142,6 +149,11 @@ class TcpStream implements ByteStream {
     const handler = this.#release();
     this.#socket.destroy();
     handler?.failed(error);
+  }
+
+  #ended(): void {
+    this.#endedHandler = this.#release();
+    this.#endedHandler?.end();
   }
 
   #release(): StreamHandler | undefined {

@@ -1,7 +1,7 @@
 /** The door to TCP: byte streams with callbacks, so that the same shell runs in the simulator. */
 import type { Endpoint } from "./endpoint.ts";
 
-/** What a stream tells its owner. After `end` or `failed` nothing more is called, and both exclude each other. */
+/** What a stream tells its owner. After `end` only `closed` is called, after `failed` nothing; both exclude each other. */
 export interface StreamHandler {
   /** The connection of a dialled stream stands. Never called on accepted streams. */
   connected?(): void;
@@ -9,6 +9,8 @@ export interface StreamHandler {
   data(bytes: Uint8Array): void;
   /** The peer has written everything. Our side may still write. */
   end(): void;
+  /** After `end`: our side has finished too, or the stream broke; everything that could be sent has been. */
+  closed?(): void;
   /** The stream broke, could not be opened, or timed out. */
   failed(error: Error): void;
 }

@@ -26,6 +26,9 @@ class Recorder implements StreamHandler {
   end() {
     this.#tell("end");
   }
+  closed() {
+    this.#tell("closed");
+  }
   failed(error: Error) {
     this.#tell(`failed: ${error.message}`);
   }
@@ -57,13 +60,13 @@ test("a request and its answer, each closed by its writer", async () => {
   const stream = streams.dial(listener.local, 1000, client);
   stream.write(bytes("question"));
   stream.end();
-  await client.until(() => client.last() === "end");
-  assert.deepEqual(client.told, ["connected", "data", "end"]);
+  await client.until(() => client.last() === "closed");
+  assert.deepEqual(client.told, ["connected", "data", "end", "closed"]);
   assert.equal(client.received, 6);
   assert.equal(server.received, 8);
   assert.ok(!server.told.includes("connected"));
+  await server.until(() => server.last() === "closed");
   await listener.close();
-  assert.deepEqual(client.told, ["connected", "data", "end"]);
 });
 
 test("nobody listening, and an endpoint that cannot be, both fail later and once", async () => {
