@@ -20,7 +20,6 @@ interface TestEvent {
     readonly name: string;
     readonly nesting: number;
     readonly file?: string;
-    readonly line?: number;
     readonly message?: string;
     readonly skip?: string | boolean;
     readonly todo?: string | boolean;
@@ -115,5 +114,5 @@ function describeFailure(path: string, parents: readonly string[], data: TestEve
   const cause = error instanceof Error && error.cause !== undefined ? error.cause : error;
   const text = typeof cause === "string" ? cause : inspect(cause, { depth: 6 });
   const details = text.replaceAll(/^/gm, "      ");
-  return `\nFAIL  ${fullName(parents, data)}\n      ${path}:${data.line ?? "?"}\n${details}\n\n`;
+  return `\nFAIL  ${fullName(parents, data)}\n      ${path}\n${details}\n\n`;
 }
