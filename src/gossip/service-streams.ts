@@ -14,9 +14,9 @@ import type { Cancel, Clock } from "../port/clock.ts";
 import type { Endpoint } from "../port/endpoint.ts";
 import type { ByteStream, StreamHandler, StreamListener, Streams } from "../port/streams.ts";
 import type { ExchangeId, GossipEffect, GossipInput } from "./effects.ts";
-import type { Incidents } from "./incidents.ts";
 import { STREAMS_MAX } from "./limits.ts";
 import type { StreamMessage, StreamRequest, StreamResponse } from "./messages.ts";
+import type { Incidents } from "./service-incidents.ts";
 import type { StreamCodec, StreamReader } from "./stream.ts";
 
 type Dial = Extract<GossipEffect, { do: "dial" }>;

@@ -12,9 +12,9 @@ import type { DatagramSocket, Datagrams } from "../port/datagrams.ts";
 import type { Endpoint } from "../port/endpoint.ts";
 import type { GossipInput } from "./effects.ts";
 import { HandoffQueue, isUrgent } from "./handoff.ts";
-import type { Incidents } from "./incidents.ts";
 import type { PacketMessage } from "./messages.ts";
 import type { PacketCodec } from "./packet.ts";
+import type { Incidents } from "./service-incidents.ts";
 
 /** Ours: how long state messages may keep the process from reading its sockets. */
 const SLICE_MS = 4;
