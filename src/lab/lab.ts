@@ -102,12 +102,12 @@ export class Lab {
     await must("ip", ["-batch", "-"], namespaces.map((name) => `netns add ${name}\n`).join(""));
     const ports = this.hosts.map(
       ({ name, namespace }) =>
-        `link add ${name} type veth peer name eth0 netns ${namespace}\nlink set ${name} master ${BRIDGE} up\n`,
+        `link add name ${name} type veth peer name eth0 netns ${namespace}\nlink set dev ${name} master ${BRIDGE} up\n`,
     );
     await must(
       "ip",
       ["-n", this.switchNamespace, "-batch", "-"],
-      `link add ${BRIDGE} type bridge mcast_snooping 0 forward_delay 0\nlink set ${BRIDGE} up\n${ports.join("")}`,
+      `link add name ${BRIDGE} type bridge mcast_snooping 0 forward_delay 0\nlink set dev ${BRIDGE} up\n${ports.join("")}`,
     );
     for (const host of this.hosts) await host.raiseLinks();
   }
