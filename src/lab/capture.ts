@@ -1,9 +1,8 @@
 /**
- * What passes the ports of a lab's switch, written down by tcpdump, and the search for words in it.
- * One file per port, flushed packet by packet. The search looks at raw bytes of whole packets, so it needs no parser
- * that could overlook something; text that is split over two packets is not found.
+ * What passes the ports of a lab's switch, written down by tcpdump: one file per port, flushed packet by packet.
+ * A packet between two hosts is therefore seen twice, where it enters the switch and where it leaves.
  */
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Host } from "./host.ts";
 import type { Lab } from "./lab.ts";
@@ -12,13 +11,6 @@ import { Program } from "./program.ts";
 /** pcap: 24 bytes of file header, 16 bytes in front of each packet. */
 const FILE_HEADER_BYTES = 24;
 const PACKET_HEADER_BYTES = 16;
-
-export interface Traffic {
-  readonly packets: number;
-  readonly bytes: number;
-  /** Each searched text that occurs, with the number of packets it occurs in. */
-  readonly found: ReadonlyMap<string, number>;
-}
 
 interface Dump {
   readonly file: string;
@@ -66,25 +58,9 @@ export class Capture {
     await Promise.all(this.#dumps.map(({ program }) => program.stop("SIGINT")));
   }
 
-  /** Count the packets and search each for these texts, as UTF-8 bytes. */
-  async search(texts: readonly string[]): Promise<Traffic> {
-    let packets = 0;
-    let bytes = 0;
-    const found = new Map<string, number>();
-    for (const { file } of this.#dumps) {
-      for (const packet of packetsOf(await readFile(file))) {
-        packets += 1;
-        bytes += packet.length;
-        for (const text of texts) if (packet.includes(text)) found.set(text, (found.get(text) ?? 0) + 1);
-      }
-    }
-    return { packets, bytes, found };
-  }
-
-  /** Bytes written so far, over all files. */
-  async size(): Promise<number> {
-    const sizes = await Promise.all(this.#dumps.map(async ({ file }) => (await stat(file)).size));
-    return sizes.reduce((sum, size) => sum + size, 0);
+  /** Every packet of every port so far, as Ethernet frames. */
+  async *frames(): AsyncGenerator<Buffer> {
+    for (const { file } of this.#dumps) yield* packetsOf(await readFile(file));
   }
 }
 

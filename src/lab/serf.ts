@@ -24,10 +24,12 @@ export interface SerfOptions {
   readonly keys: readonly string[];
   readonly tags?: Readonly<Record<string, string>>;
   readonly ipv6?: boolean;
+  /** True if not given, as serf's own default. */
+  readonly compression?: boolean;
 }
 
-/** A serf agent's own command line. */
-const READY = /agent: Serf agent starting|agent: joining|agent running/i;
+/** The agent listens; its command port follows within moments. */
+const READY = /agent running/;
 
 export class SerfAgent {
   readonly name: string;
@@ -43,11 +45,13 @@ export class SerfAgent {
   }
 
   /** Start an agent and wait until it answers commands. */
-  static async start(lab: Lab, host: Host, { name, keys, tags = {}, ipv6 = false }: SerfOptions): Promise<SerfAgent> {
+  static async start(lab: Lab, host: Host, options: SerfOptions): Promise<SerfAgent> {
+    const { name, keys, tags = {}, ipv6 = false, compression = true } = options;
     const keyringFile = join(lab.directory, `${name}.keyring.json`);
     const bind = ipv6 ? `[${host.address6}]:7946` : `${host.address}:7946`;
     const args = ["agent", `-node=${name}`, `-bind=${bind}`, "-profile=lan", "-log-level=debug"];
     for (const [key, value] of Object.entries(tags)) args.push("-tag", `${key}=${value}`);
+    if (!compression) args.push("-disable-compression");
     if (keys.length > 0) {
       await writeFile(keyringFile, JSON.stringify(keys));
       args.push(`-keyring-file=${keyringFile}`);

@@ -1,13 +1,16 @@
 /**
  * The laboratory itself: what the other tests in namespaces rely on, with real packets of ordinary programs.
- * A capture that finds nothing proves something only if it finds what is there: the last test is that control.
+ * A capture that finds nothing proves something only if it finds what is there: the last tests are that control.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, readdirSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { SymmetricKey } from "../../src/crypt/aead.ts";
 import { Capture } from "../../src/lab/capture.ts";
+import { overhear } from "../../src/lab/eavesdropper.ts";
 import type { Host } from "../../src/lab/host.ts";
 import { Lab, sweep } from "../../src/lab/lab.ts";
 import { SerfAgent } from "../../src/lab/serf.ts";
@@ -15,6 +18,7 @@ import { until } from "../../src/lab/until.ts";
 import { noLab, noSerf } from "../support/lab.ts";
 
 const skip = noLab;
+const aKey = new SymmetricKey(randomBytes(16));
 const echo = fileURLToPath(new URL("../support/udp-echo.mjs", import.meta.url));
 
 /** Send `count` datagrams from one host to the echo at `address`, and count what comes back. */
@@ -95,25 +99,31 @@ test("what a killed run left behind is swept away by the next", { skip }, async 
   assert.equal(namespaceExists(left), false);
 });
 
-test("a capture finds the names in the packets of unencrypted serf agents", { skip: noSerf }, async () => {
-  const lab = await Lab.create(["a", "b"]);
-  try {
-    const capture = await Capture.start(lab);
-    const [one, two] = await Promise.all(
-      lab.hosts.map((host, at) =>
-        SerfAgent.start(lab, host, { name: `readable-${at}`, keys: [], tags: { word: "needle" } }),
-      ),
-    );
-    assert.equal(await two?.join(lab.host("a").address), true);
-    await until("both are alive", 10_000, async () => (await one?.status("readable-1")) === "alive");
-    await capture.stop();
-    const { packets, found } = await capture.search(["readable-0", "readable-1", "needle", "absent"]);
-    assert.ok(packets > 10, `${packets} packets`);
-    assert.deepEqual([...found.keys()].sort(), ["needle", "readable-0", "readable-1"]);
-  } finally {
-    await lab.dispose();
-  }
-});
+for (const compression of [false, true]) {
+  const how = compression ? "compressed" : "uncompressed";
+  test(`an eavesdropper understands ${how} packets of unencrypted serf agents`, { skip: noSerf }, async () => {
+    const lab = await Lab.create(["a", "b"]);
+    try {
+      const capture = await Capture.start(lab);
+      const options = { keys: [], tags: { word: "needle" }, compression };
+      const [one, two] = await Promise.all(
+        lab.hosts.map((host, at) => SerfAgent.start(lab, host, { ...options, name: `readable-${at}` })),
+      );
+      assert.equal(await two?.join(lab.host("a").address), true);
+      await until("both are alive", 10_000, async () => (await one?.status("readable-1")) === "alive");
+      await until("packets", 10_000, async () => (await overhear(capture, [], [])).datagrams > 10);
+      await capture.stop();
+      const heard = await overhear(capture, ["readable-0", "readable-1", "needle", "absent"], [aKey]);
+      assert.equal(heard.sealed, 0);
+      assert.equal(heard.readable, heard.datagrams);
+      assert.equal(heard.streamsInClear, heard.streams);
+      assert.ok(heard.streams >= 2, `${heard.streams} streams`);
+      if (!compression) assert.deepEqual([...heard.words.keys()].sort(), ["needle", "readable-0", "readable-1"]);
+    } finally {
+      await lab.dispose();
+    }
+  });
+}
 
 function namespaceExists(name: string): boolean {
   return readdirSync("/run/netns").includes(name);
