@@ -27,8 +27,8 @@ export const wing: Readonly<Record<string, number>> = {
   os: 2,
   /** A simulated world behind the ports; it runs whole protocols. */
   sim: ROOF - 1,
-  /** Hosts as network namespaces, for the demo and tests; never part of a node. */
-  lab: 2,
+  /** Hosts as network namespaces, for the demo and tests, never part of a node; judges what it captured. */
+  lab: ROOF - 1,
 };
 
 /** The built-in modules of Node.js each folder may import; the folders not named here may import none. */
