@@ -37,7 +37,7 @@ type Report = (line: number, problem: string) => void;
 
 const FILE_LINES_MAX = 600;
 /** A documentation comment with at least one word. */
-const HEAD_COMMENT = /^\/\*\*[\s*]*\w/;
+const HEAD_COMMENT = /^\/\*\*[^/]*?\w/;
 
 function checkForm(path: string, text: string, report: Report): void {
   const lines = text.split("\n").length - 1;
