@@ -30,7 +30,7 @@ const alive = (index: number): Alive => ({
   meta: new Uint8Array(0),
   vsn: Uint8Array.of(1, 5, 2, 0, 0, 0),
 });
-const single: Record<string, PacketMessage> = {
+const single = {
   ping: {
     kind: "ping",
     seqNo: 70_000,
@@ -41,7 +41,7 @@ const single: Record<string, PacketMessage> = {
   },
   ack: { kind: "ack", seqNo: 70_000, payload: null },
   alive: alive(17),
-};
+} satisfies Record<string, PacketMessage>;
 const twenty = Array.from({ length: 20 }, (_, index) => alive(index));
 
 /** The map that a general library would write: same field names, no type byte. */
@@ -137,7 +137,7 @@ function lzwRows(): string[][] {
     );
   }
   const samples: [string, Uint8Array][] = [
-    ["ping", encodeMessage(single["ping"]!)],
+    ["ping", encodeMessage(single.ping)],
     ["compound of 20 alive", text],
     ["state of 10,000 members", state],
     ["random, 1,400 B", random.bytes(1_400)],
@@ -154,8 +154,8 @@ function lzwRows(): string[][] {
 function packetRows(): string[][] {
   const keyring = new Keyring([new SymmetricKey(random.bytes(32))]);
   const cases: [string, readonly PacketMessage[]][] = [
-    ["ping", [single["ping"]!]],
-    ["ack", [single["ack"]!]],
+    ["ping", [single.ping]],
+    ["ack", [single.ack]],
     ["compound of 20 alive", twenty],
   ];
   return cases.flatMap(([name, messages]) =>

@@ -6,76 +6,43 @@
  */
 import { randomInt } from "node:crypto";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { minutes } from "../base/units.ts";
-import { SymmetricKey } from "../crypt/aead.ts";
-import { lan } from "../gossip/config.ts";
-import { Keyring } from "../gossip/keyring.ts";
-import { GossipCluster } from "../sim/gossip-cluster.ts";
-import { type Outcome, type StoryName, stories, tell } from "../sim/gossip-stories.ts";
-import { WireCarrier } from "../sim/gossip-wire.ts";
-import { SeededRandom } from "../sim/random.ts";
+import type { GossipCluster } from "../sim/gossip-cluster.ts";
+import { defaultSettings, repeatLine, runStory, type SimSettings } from "../sim/gossip-settings.ts";
+import { type Outcome, type StoryName, stories } from "../sim/gossip-stories.ts";
 
-interface Options {
-  readonly seed: number;
-  readonly nodes: number;
-  readonly minutes: number;
-  readonly loss: number;
-  readonly drift: number;
-  readonly story: StoryName | "all";
-  readonly wire: boolean;
-}
+type Options = Omit<SimSettings, "story" | "seed"> & { readonly seed?: number; readonly story: StoryName | "all" };
 
 const names = Object.keys(stories) as StoryName[];
 
 const program = new Command("sim")
   .description("Tell a story of a simulated gossip cluster.")
   .option("--seed <number>", "what all chance is drawn from; a fresh one if not given", wholeNumber)
-  .option("--nodes <count>", "nodes at the beginning", wholeNumber, 40)
-  .option("--minutes <count>", "how long trouble lasts in the stories slow and churn", positive, 2)
-  .option("--loss <percent>", "datagrams and stream trips lost", positive, 0)
-  .option("--drift <ppm>", "clocks run up to this much too fast or too slow", positive, 50)
+  .option("--nodes <count>", "nodes at the beginning", wholeNumber, defaultSettings.nodes)
+  .option(
+    "--minutes <count>",
+    "how long trouble lasts in the stories slow and churn",
+    positive,
+    defaultSettings.minutes,
+  )
+  .option("--loss <percent>", "datagrams and stream trips lost", positive, defaultSettings.loss)
+  .option("--drift <ppm>", "clocks run up to this much too fast or too slow", positive, defaultSettings.drift)
   .addOption(new Option("--story <name>", "which").choices([...names, "all"]).default("all"))
-  .option("--wire", "encode, encrypt and decode every packet", false);
+  .option("--wire", "encode, encrypt and decode every packet", defaultSettings.wire);
 
 process.exitCode = main(program.parse().opts());
 
-function main(given: Partial<Options>): number {
-  const options = { seed: randomInt(2 ** 31), ...given } as Options;
-  const chosen = options.story === "all" ? names : [options.story];
-  let failed = 0;
-  for (const story of chosen) failed += run(story, options) ? 0 : 1;
-  return failed === 0 ? 0 : 1;
+function main({ seed = randomInt(2 ** 31), story, ...rest }: Options): number {
+  const chosen = story === "all" ? names : [story];
+  const failed = chosen.filter((name) => !run({ ...rest, seed, story: name }));
+  return failed.length === 0 ? 0 : 1;
 }
 
-function run(story: StoryName, options: Options): boolean {
-  console.log(`\n${repeatLine(story, options)}`);
-  const cluster = build(options);
+function run(settings: SimSettings): boolean {
+  console.log(`\n${repeatLine(settings)}`);
   const started = performance.now();
-  const outcome = tell(story, cluster, { nodes: options.nodes, durationMs: minutes(options.minutes) });
+  const { cluster, outcome } = runStory(settings);
   print(outcome, cluster, performance.now() - started);
   return outcome.problems.length === 0;
-}
-
-function repeatLine(story: StoryName, { seed, nodes, minutes, loss, drift, wire }: Options): string {
-  const settings = `--seed ${seed} --nodes ${nodes} --minutes ${minutes} --loss ${loss} --drift ${drift}`;
-  return `npm run sim -- ${settings} --story ${story}${wire ? " --wire" : ""}`;
-}
-
-function build({ seed, loss, drift, wire }: Options): GossipCluster {
-  const random = new SeededRandom(seed, "keys");
-  const key = random.bytes(32);
-  const carrier = (index: number): WireCarrier =>
-    new WireCarrier(
-      { config: lan, keyring: new Keyring([new SymmetricKey(key)]) },
-      { random: new SeededRandom(seed, `nonces ${index}`) },
-    );
-  return new GossipCluster({
-    seed,
-    trace: true,
-    driftPpmMax: drift,
-    link: { loss: loss / 100 },
-    ...(wire ? { carrier } : {}),
-  });
 }
 
 function print({ findings, problems }: Outcome, cluster: GossipCluster, tookMs: number): void {
