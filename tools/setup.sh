@@ -98,26 +98,24 @@ leave_serf_stopped() {
 
 # Without development packages for those who only run the program; never removes them where they are.
 install_npm_packages() {
-  omit=""
-  if [ "$1" != test ] && [ ! -e "$root/node_modules/typescript" ]; then omit="--omit=dev"; fi
+  which_packages="--include=dev"
+  if [ "$1" != test ] && [ ! -e "$root/node_modules/typescript" ]; then which_packages="--omit=dev"; fi
   installed="$root/node_modules/.package-lock.json"
   if [ -e "$installed" ] && [ ! "$root/package-lock.json" -nt "$installed" ]; then
-    if [ -n "$omit" ] || [ -e "$root/node_modules/typescript" ]; then return 0; fi
+    if [ "$which_packages" = --omit=dev ] || [ -e "$root/node_modules/typescript" ]; then return 0; fi
   fi
   command -v npm >/dev/null || fail 3 "npm is not installed; it comes with Node.js (nodejs.org)"
   step "Installing npm packages" npm_ci
 }
 
 npm_ci() {
-  # shellcheck disable=SC2086 # empty or one option
-  npm ci --prefix "$root" $omit --no-audit --no-fund --loglevel=error
+  npm ci --prefix "$root" "$which_packages" --no-audit --no-fund --loglevel=error
 }
 
 # step TEXT COMMAND: like try, but the end of everything when it fails.
 step() {
   try "$@" || {
-    printf '%s\n' "--- the last lines of its output:" >&2
-    tail -n 25 "$output" >&2
+    show_output
     fail 6 "$1: failed"
   }
 }
@@ -130,6 +128,17 @@ try() {
   if [ "$status" = 0 ]; then word="done"; else word="failed"; fi
   printf '%s (%s s)\n' "$word" "$(($(date +%s) - started))" >&2
   return "$status"
+}
+
+# The first lines name the cause, or the last ones do.
+show_output() {
+  if [ "$(wc -l <"$output")" -le 30 ]; then
+    sed 's/^/  | /' "$output" >&2
+  else
+    head -n 12 "$output" | sed 's/^/  | /' >&2
+    printf '%s\n' "  | ..." >&2
+    tail -n 12 "$output" | sed 's/^/  | /' >&2
+  fi
 }
 
 fail() {
