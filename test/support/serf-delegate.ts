@@ -8,6 +8,7 @@
  * Source: serf `serf/messages.go`, `serf/delegate.go`, `serf/internal_query.go`, `serf/keymanager.go`.
  */
 import { decode, encode } from "@msgpack/msgpack";
+import { addressBytes, addressText } from "../../src/base/ip.ts";
 import type { Delegate, Member } from "../../src/gossip/effects.ts";
 import type { Endpoint } from "../../src/port/endpoint.ts";
 
@@ -54,9 +55,8 @@ export type KeyOperation = (typeof keyOperations)[number];
 /** What the delegate needs of the process around it. */
 export interface Surroundings {
   readonly name: string;
-  /** Where peers reach us: 4 or 16 bytes, and the port. */
-  readonly addr: Uint8Array;
-  readonly port: number;
+  /** Where peers reach us. */
+  readonly endpoint: Endpoint;
   send(to: Endpoint, payload: Uint8Array): void;
   /** The keyring in base64, primary first. */
   keys(): readonly string[];
@@ -173,14 +173,14 @@ export class SerfDelegate implements Delegate {
       if (answers.size >= expected) resolve();
     });
     this.#start(Type.query, {
-      Addr: this.#around.addr,
+      Addr: addressBytes(this.#around.endpoint.address),
       Filters: null,
       Flags: 0,
       ID: id,
       LTime: this.#queryClock,
       Name: `_serf_${operation}`,
       Payload: message(Type.keyRequest, { Key: key }),
-      Port: this.#around.port,
+      Port: this.#around.endpoint.port,
       RelayFactor: 0,
       SourceNode: this.#around.name,
       Timeout: QUERY_MS * 1_000_000,
@@ -269,11 +269,6 @@ function number(value: unknown): number {
 
 function bytesOf(payload: string): Uint8Array {
   return new TextEncoder().encode(payload);
-}
-
-function addressText(addr: Uint8Array): string {
-  if (addr.length === 4) return [...addr].join(".");
-  return (Buffer.from(addr).toString("hex").match(/.{4}/g) ?? []).join(":");
 }
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
