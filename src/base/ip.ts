@@ -17,6 +17,7 @@ interface AddressAndPort {
 
 const MAPPED_PREFIX_BYTES = 12;
 const MAPPED_PREFIX_BITS = 96;
+const PORT_MAX = 65_535;
 
 /** The 4 or 16 bytes of an address in text form; IPv4-mapped gives 4. Throws `Fault` (`invalid`) for anything else. */
 export function addressBytes(text: string): Uint8Array {
@@ -56,6 +57,18 @@ export function canonicalAddress(text: string): string {
 /** "10.0.0.1:7946" or "[::1]:7946". */
 export function formatEndpoint({ address, port }: AddressAndPort): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** The reverse of `formatEndpoint`, where the port may be missing. Throws `Fault` (`invalid`) for names and nonsense. */
+export function parseEndpoint(text: string, defaultPort: number): AddressAndPort {
+  if (isAddress(text)) return { address: canonicalAddress(text), port: defaultPort };
+  const [, bracketed, plain, port] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? "";
+  const value = port === undefined ? defaultPort : Number(port);
+  if (!isAddress(address) || (bracketed !== undefined) !== address.includes(":") || value > PORT_MAX) {
+    throw new Fault("invalid", `"${text}" is not an address such as 10.0.0.1, 10.0.0.1:7946 or [::1]:7946`);
+  }
+  return { address: canonicalAddress(address), port: value };
 }
 
 /** Are these the same socket? Both addresses must be canonical, as endpoints always are. */

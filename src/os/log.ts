@@ -6,6 +6,7 @@
  * characters are escaped in both forms.
  */
 import { pino } from "pino";
+import { printable } from "../base/printable.ts";
 import { MiB } from "../base/units.ts";
 import type { Log, LogFields } from "../port/log.ts";
 
@@ -82,12 +83,4 @@ function humanLine(json: string): string {
 function plainValue(value: unknown): string {
   const text = String(value);
   return /^[\w./:@+[\]-]+$/.test(text) ? text : printable(JSON.stringify(text));
-}
-
-/** Escape what a terminal would obey: C0, DEL and C1 controls, and the Unicode marks that reorder text. */
-function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this looks for.
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
-  });
 }

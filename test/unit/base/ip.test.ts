@@ -12,6 +12,7 @@ import {
   isPrivate,
   isUnspecified,
   networkMatch,
+  parseEndpoint,
   sameEndpoint,
 } from "../../../src/base/ip.ts";
 
@@ -77,6 +78,33 @@ test("endpoints are written with brackets around IPv6 only", () => {
   assert.equal(formatEndpoint(endpointOf(addressBytes("::1"), 7946)), "[::1]:7946");
   assert.ok(sameEndpoint(endpointOf(mapped(1, 2, 3, 4), 5), { address: "1.2.3.4", port: 5 }));
   assert.ok(!sameEndpoint(endpointOf(mapped(1, 2, 3, 4), 5), { address: "1.2.3.4", port: 6 }));
+});
+
+test("endpoints are read as they are written, and the port may be missing", () => {
+  const cases: [text: string, address: string, port: number][] = [
+    ["10.0.0.1", "10.0.0.1", 7946],
+    ["10.0.0.1:0", "10.0.0.1", 0],
+    ["::1", "::1", 7946],
+    ["[::1]", "::1", 7946],
+    ["[::FFFF:10.0.0.1]:65535", "10.0.0.1", 65535],
+  ];
+  for (const [text, address, port] of cases) assert.deepEqual(parseEndpoint(text, 7946), { address, port }, text);
+  for (const text of [
+    "",
+    "localhost:1",
+    "10.0.0.1:",
+    "10.0.0.1:65536",
+    "10.0.0.1:x",
+    "[10.0.0.1]:1",
+    "[::1]x",
+    "::1:::1",
+  ]) {
+    assert.throws(
+      () => parseEndpoint(text, 7946),
+      (error) => error instanceof Fault && error.code === "invalid",
+      text,
+    );
+  }
 });
 
 test("networks match by their prefix bits, and mapped addresses count as IPv4", () => {
