@@ -49,7 +49,7 @@ async function importAll(files: readonly string[]): Promise<void> {
   }
   allLoaded();
   test("no test leaves anything open", async () => {
-    for (let tries = 0; tries < 20 && openResources().length > 0; tries++) await setTimeout(100);
+    for (let tries = 0; tries < 10 && openResources().length > 0; tries++) await setTimeout(100);
     assert.deepEqual(openResources(), []);
   });
 }

@@ -12,7 +12,8 @@ set -u
 
 NODE_MINIMUM="20.19.0"
 LOCK_WAIT_SECONDS=300
-PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+# Some ways to become root leave these out of the path.
+PATH="$PATH:${SKEP_SYSTEM_PATH:-/usr/local/sbin:/usr/sbin:/sbin}"
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd) || exit 6
 output=""
 policy=""
