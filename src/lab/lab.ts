@@ -161,7 +161,10 @@ function killQuietly(pid: number): void {
 }
 
 let hooked = false;
-/** Labs do not outlive their process: neither a normal end nor Ctrl-C nor a polite kill leaves anything. */
+/**
+ * Labs do not outlive their process: neither a normal end nor Ctrl-C nor a polite kill leaves anything. A program that
+ * handles a signal itself decides itself whether to end.
+ */
 function hookProcess(): void {
   if (hooked) return;
   hooked = true;
@@ -169,5 +172,9 @@ function hookProcess(): void {
     for (const lab of [...labs]) lab.removeNow();
   });
   const numbers = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
-  for (const [signal, number] of Object.entries(numbers)) process.on(signal, () => process.exit(128 + number));
+  for (const [signal, number] of Object.entries(numbers)) {
+    process.on(signal, () => {
+      if (process.listenerCount(signal) === 1) process.exit(128 + number);
+    });
+  }
 }

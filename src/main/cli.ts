@@ -8,7 +8,9 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { Fault } from "../base/fault.ts";
 import { printable } from "../base/printable.ts";
+import { demoCommand } from "../cli/demo.ts";
 import { gossipCommand } from "../cli/gossip.ts";
+import { demoAction } from "./demo.ts";
 import { gossipActions } from "./gossip-actions.ts";
 
 const WRONG_USE = 2;
@@ -23,6 +25,7 @@ function program(done: (exitCode: number) => void): Command {
     .enablePositionalOptions()
     .showHelpAfterError('(add "--help" for help)');
   skep.addCommand(gossipCommand(gossipActions(write, stopAsked), done));
+  skep.addCommand(demoCommand(demoAction(write, stopAsked), done));
   throwInsteadOfExit(skep);
   return skep.addHelpText("after", '\nSee "skep COMMAND --help" for what a command does, with examples.\n');
 }
