@@ -48,7 +48,8 @@ export interface GossipActions {
 export function gossipCommand(actions: GossipActions, done: (exitCode: number) => void): Command {
   const gossip = new Command("gossip")
     .description("run one gossip node in the foreground, or ask one that runs")
-    .usage("[options] | [command]");
+    .usage("[options] | [command]")
+    .enablePositionalOptions();
   addRunOptions(gossip);
   gossip.action(async (options: GossipRunOptions) => done(await actions.run(options)));
   const ask = (request: ControlRequest, command: Command): Promise<void> =>
