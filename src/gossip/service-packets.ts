@@ -6,6 +6,7 @@
  * Out: encode -> send; what the system refuses is told to the engine.
  * Nothing that a packet holds is thrown any further.
  */
+import { Fault } from "../base/fault.ts";
 import type { NetworkMatch } from "../base/ip.ts";
 import type { Cancel, Clock } from "../port/clock.ts";
 import type { DatagramSocket, Datagrams } from "../port/datagrams.ts";
@@ -62,7 +63,7 @@ export class PacketShell {
 
   send(to: Endpoint, messages: readonly PacketMessage[], crc: boolean): void {
     if (this.#socket === undefined) return;
-    const bytes = this.#encode(messages, crc);
+    const bytes = this.#encode(to, messages, crc);
     if (bytes === undefined) return;
     this.#counts.packetsOut += 1;
     this.#counts.bytesOut += bytes.length;
@@ -124,11 +125,12 @@ export class PacketShell {
     if (this.#socket !== undefined) this.#draining ??= this.#clock.after(0, () => this.#drain());
   }
 
-  #encode(messages: readonly PacketMessage[], crc: boolean): Uint8Array | undefined {
+  #encode(to: Endpoint, messages: readonly PacketMessage[], crc: boolean): Uint8Array | undefined {
     try {
       return this.#options.codec.encode(messages, crc);
     } catch (error) {
-      this.#options.incidents.bug("encode", error);
+      if (error instanceof Fault) this.#options.incidents.socketError(error, to);
+      else this.#options.incidents.bug("encode", error);
       return undefined;
     }
   }
