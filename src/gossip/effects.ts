@@ -74,12 +74,22 @@ export type GossipEffect =
   /** The other side's delegate state from a state exchange. Never empty. */
   | { readonly do: "remoteState"; readonly userState: Uint8Array; readonly join: boolean }
   /** A probe was acknowledged directly. */
-  | { readonly do: "pingComplete"; readonly node: string; readonly roundTripMs: number; readonly payload: Uint8Array | null }
+  | {
+      readonly do: "pingComplete";
+      readonly node: string;
+      readonly roundTripMs: number;
+      readonly payload: Uint8Array | null;
+    }
   | { readonly do: "joinDone"; readonly join: ExchangeId; readonly fault: Fault | undefined }
   | { readonly do: "sendDone"; readonly send: ExchangeId; readonly fault: Fault | undefined }
   | { readonly do: "left" }
   /** A message was refused after decoding. */
-  | { readonly do: "drop"; readonly code: DecodeFaultCode; readonly from: Endpoint | undefined; readonly detail: string };
+  | {
+      readonly do: "drop";
+      readonly code: DecodeFaultCode;
+      readonly from: Endpoint | undefined;
+      readonly detail: string;
+    };
 
 /** A member as the outside sees it; a snapshot that never changes. */
 export interface Member {

@@ -40,21 +40,25 @@ export class ReplayCache {
   /** Remember `nonce`. False: it was here before, drop what it came with. */
   accept(now: number, nonce: Uint8Array): boolean {
     const age = now - this.#youngSince;
-    if (age >= this.#windowMs) this.#turn(now, age >= this.#windowMs * 2);
+    if (age >= this.#windowMs * 2) {
+      this.#turn(now);
+      this.#turn(now);
+    } else if (age >= this.#windowMs) this.#turn(this.#youngSince + this.#windowMs);
     const key = keyOf(nonce);
     if (this.#young.has(key) || this.#old.has(key)) return false;
     if (this.#young.size >= this.#entriesMax) {
       this.#evicted += this.#old.size;
-      this.#turn(now, false);
+      this.#turn(now);
     }
     this.#young.add(key);
     return true;
   }
 
-  #turn(now: number, forgetAll: boolean): void {
-    this.#old = forgetAll ? new Set() : this.#young;
+  /** The young become the old; a new generation begins `since` then. */
+  #turn(since: number): void {
+    this.#old = this.#young;
     this.#young = new Set();
-    this.#youngSince = now;
+    this.#youngSince = since;
   }
 }
 

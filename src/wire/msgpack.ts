@@ -35,6 +35,19 @@ export function rawLength(length: number): number {
   return length + (length < 32 ? 1 : length < 0x1_0000 ? 3 : 5);
 }
 
+export type ValueKind = "nil" | "bool" | "integer" | "float" | "raw" | "array" | "map" | "other";
+
+/** What a type byte starts; `other` is an extension or reserved. */
+function kindOf(type: number): ValueKind {
+  if (type < 0x80 || type >= 0xe0 || (type >= 0xcc && type <= 0xd3)) return "integer";
+  if (type <= 0x8f || type === 0xde || type === 0xdf) return "map";
+  if (type <= 0x9f || type === 0xdc || type === 0xdd) return "array";
+  if (type <= 0xbf || (type >= 0xc4 && type <= 0xc6) || (type >= 0xd9 && type <= 0xdb)) return "raw";
+  if (type === 0xc0) return "nil";
+  if (type === 0xc2 || type === 0xc3) return "bool";
+  return type === 0xca || type === 0xcb ? "float" : "other";
+}
+
 /** A growing buffer. Meant to be kept and reused: `start`, write, `take`. */
 export class MsgpackWriter {
   #bytes = new Uint8Array(SCRATCH_BYTES);
@@ -66,10 +79,11 @@ export class MsgpackWriter {
     this.#length += bytes.length;
   }
 
-  /** `count` pairs follow; at most 15, as every map here has. */
+  /** `count` pairs follow. */
   map(count: number): void {
-    assert(count < 16, "a map of the protocol has fewer than 16 keys");
-    this.byte(0x80 | count);
+    if (count < 16) this.byte(0x80 | count);
+    else if (count < 0x1_0000) this.#number(0xde, count, 2);
+    else this.#number(0xdf, count, 4);
   }
 
   nil(): void {
@@ -106,6 +120,37 @@ export class MsgpackWriter {
     else this.#number(0xce, value, 4);
   }
 
+  /** Any safe integer, in the fewest bytes of its profile. */
+  integer(value: number, profile: IntegerProfile): void {
+    assert(Number.isSafeInteger(value), "integers beyond 2^53 are inexact");
+    if (value >= 0 && value <= (profile === "signed" ? 0x7fff_ffff : 0xffff_ffff)) {
+      if (profile === "signed") this.int(value, profile);
+      else this.uint(value);
+    } else if (value >= -32 && value < 0) this.byte(value & 0xff);
+    else if (value >= -0x80 && value < 0) this.#number(0xd0, value, 1);
+    else if (value >= -0x8000 && value < 0) this.#number(0xd1, value, 2);
+    else if (value >= -0x8000_0000 && value < 0) this.#number(0xd2, value, 4);
+    else {
+      this.#number(value < 0 || profile === "signed" ? 0xd3 : 0xcf, Math.floor(value / 0x1_0000_0000), 4);
+      this.#tail(value, 4);
+    }
+  }
+
+  /** IEEE 754 in 8 bytes. */
+  float(value: number): void {
+    this.byte(0xcb);
+    this.#reserve(8);
+    new DataView(this.#bytes.buffer).setFloat64(this.#length, value);
+    this.#length += 8;
+  }
+
+  /** `count` values follow. */
+  array(count: number): void {
+    if (count < 16) this.byte(0x90 | count);
+    else if (count < 0x1_0000) this.#number(0xdc, count, 2);
+    else this.#number(0xdd, count, 4);
+  }
+
   /** A Go `int`, never negative here, below 2^31. */
   int(value: number, profile: IntegerProfile): void {
     assert(value <= 0x7fff_ffff, "signed integers have 31 bits");
@@ -122,6 +167,10 @@ export class MsgpackWriter {
 
   #number(type: number, value: number, width: number): void {
     this.byte(type);
+    this.#tail(value, width);
+  }
+
+  #tail(value: number, width: number): void {
     this.#reserve(width);
     for (let shift = (width - 1) * 8; shift >= 0; shift -= 8) this.#bytes[this.#length++] = value >>> shift;
   }
@@ -156,6 +205,38 @@ export class MsgpackReader {
     this.bytes = bytes;
     this.position = position;
     this.end = end;
+  }
+
+  /** What comes next, without reading it. Throws `truncated` if nothing does. */
+  peek(): ValueKind {
+    this.#require(this.position + 1);
+    return kindOf(this.bytes[this.position]!);
+  }
+
+  /** Number of values that follow. */
+  array(): number {
+    const type = this.#byte();
+    if (kindOf(type) !== "array") throw new Fault("malformed", "an array was expected");
+    const count = this.#children(type);
+    this.#require(this.position + count);
+    return count;
+  }
+
+  /** A floating-point number of either width. */
+  float(): number {
+    const type = this.#byte();
+    if (type !== 0xca && type !== 0xcb) throw new Fault("malformed", "a floating-point number was expected");
+    const width = type === 0xca ? 4 : 8;
+    this.#require(this.position + width);
+    const view = new DataView(this.bytes.buffer, this.bytes.byteOffset + this.position, width);
+    this.position += width;
+    return width === 4 ? view.getFloat32(0) : view.getFloat64(0);
+  }
+
+  /** Any integer; inexact beyond 2^53. Nil counts as 0. */
+  integer(): number {
+    const type = this.#byte();
+    return type < 0x80 ? type : this.#wideInteger(type);
   }
 
   /** Number of pairs that follow. */
