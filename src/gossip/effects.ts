@@ -134,8 +134,8 @@ export interface Delegate {
   localState(join: boolean): Uint8Array;
   /** Attached to every ack; `null`: nothing. */
   ackPayload(): Uint8Array | null;
-  /** May this member be alive? The reason if not. */
-  vetoAlive(member: Member): string | undefined;
-  /** May the state of these members be merged? The reason if not. */
-  vetoMerge(members: readonly Member[]): string | undefined;
+  /** May this member be alive? The reason if not. Whoever vetoes nothing leaves it out: it is asked often. */
+  vetoAlive?(member: Member): string | undefined;
+  /** May these members join us? The reason if not. Asked with all rows of a join. */
+  vetoMerge?(members: readonly Member[]): string | undefined;
 }

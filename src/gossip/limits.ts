@@ -11,8 +11,14 @@ export const PROTOCOL_VERSION_MIN = 1;
 export const PROTOCOL_VERSION_MAX = 5;
 /** The one we speak. */
 export const PROTOCOL_VERSION = 2;
+/** From this protocol version on, helpers say when nobody answered. */
+export const NACK_PROTOCOL_VERSION = 4;
+/** From this protocol version on, members answer pings on TCP. */
+export const TCP_PING_PROTOCOL_VERSION = 3;
 /** Length of `vsn`; older peers crash on another. */
 export const VSN_BYTES = 6;
+/** Incarnations have 32 bits. */
+export const INCARNATION_MAX = 0xffff_ffff;
 /** Largest meta that upstream lets a node announce. */
 export const META_BYTES_MAX = 512;
 /** Parts of one compound that every peer counts right: memberlist before 0.2.4 overflows above. */
@@ -53,5 +59,8 @@ export const ERROR_BYTES_MAX = 1 * KiB;
 export const STREAMS_MAX = 128;
 /** Indirect pings that we relay at the same time; the oldest is forgotten. */
 export const RELAYS_MAX = 1024;
+/** Answers to pings of nodes that are no members, in the long run and at once. */
+export const STRANGER_ANSWERS_PER_SECOND = 100;
+export const STRANGER_ANSWERS_BURST = 200;
 /** Broadcasts about members that wait at the same time: one per member. */
 export const BROADCASTS_MAX = MEMBERS_MAX;

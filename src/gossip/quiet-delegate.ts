@@ -8,6 +8,4 @@ export const quietDelegate: Delegate = {
   getBroadcasts: () => [],
   localState: () => NOTHING,
   ackPayload: () => null,
-  vetoAlive: () => undefined,
-  vetoMerge: () => undefined,
 };

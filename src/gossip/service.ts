@@ -204,7 +204,7 @@ export class GossipService {
   stats(): GossipStats {
     const engine = this.#running();
     return {
-      members: engine.members().length,
+      members: engine.memberCount(),
       healthScore: engine.healthScore(),
       keys: this.#options.keyring.list().length,
       packets: this.#packets.counts(),

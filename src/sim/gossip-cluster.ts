@@ -8,6 +8,7 @@
 import { assert } from "../base/assert.ts";
 import { type GossipConfig, lan } from "../gossip/config.ts";
 import type { GossipEffect, MemberEvent } from "../gossip/effects.ts";
+import { allImprovements, type Improvements } from "../gossip/improvements.ts";
 import { type Carrier, type DatagramPayload, messageCarrier, type StreamPayload } from "./gossip-carrier.ts";
 import { GossipNode } from "./gossip-node.ts";
 import { traceEffect } from "./gossip-trace.ts";
@@ -27,6 +28,8 @@ export interface ClusterOptions {
   readonly trace?: boolean;
   /** Clocks run up to this much too fast or too slow. */
   readonly driftPpmMax?: number;
+  /** Default: all, as in a real node. */
+  readonly improvements?: Improvements;
 }
 
 /** Hears every event of every node. */
@@ -114,7 +117,7 @@ export class GossipCluster {
   }
 
   #make(index: number): void {
-    const { seed, driftPpmMax = 0, carrier } = this.#options;
+    const { seed, driftPpmMax = 0, carrier, improvements = allImprovements } = this.#options;
     const random = this.world.random(`host ${index}`);
     const driftPpm = driftPpmMax === 0 ? 0 : between(random, -driftPpmMax, driftPpmMax);
     const host = new Host(this.world, { driftPpm, clockStartMs: Math.floor(between(random, 0, 1e6)) });
@@ -128,6 +131,7 @@ export class GossipCluster {
         seed,
         config: this.config,
         encrypted: true,
+        improvements,
       },
       host,
       this.network,

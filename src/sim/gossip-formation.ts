@@ -6,8 +6,8 @@ import { below } from "../base/random.ts";
 import type { GossipCluster } from "./gossip-cluster.ts";
 
 /**
- * Start `count` nodes spread over `overMs`; each joins through a random one that started before it, and tries again
- * until somebody answers.
+ * Start `count` nodes spread over `overMs`, and let that time pass; each joins through a random one that started before
+ * it, and tries again until somebody answers.
  */
 export function formByJoining(cluster: GossipCluster, count: number, overMs = 1_000): void {
   const random = cluster.world.random("formation");
@@ -19,6 +19,14 @@ export function formByJoining(cluster: GossipCluster, count: number, overMs = 1_
       if (through !== undefined) joinUntilAnswered(cluster, node.index, through.index);
     });
   }
+  cluster.run(overMs);
+}
+
+/** `count` nodes that know each other from the start, as if they had been together for long. */
+export function formWarm(cluster: GossipCluster, count: number): void {
+  const nodes = cluster.add(count);
+  const known = nodes.map((node) => node.announcement());
+  for (const node of nodes) node.startKnowing(known);
 }
 
 const JOIN_AGAIN_MS = 5_000;

@@ -10,7 +10,9 @@ import { Fault, faultOf } from "../base/fault.ts";
 import type { GossipConfig } from "../gossip/config.ts";
 import type { Delegate, GossipEffect, GossipInput, Member, MemberEvent } from "../gossip/effects.ts";
 import { GossipEngine } from "../gossip/engine.ts";
-import type { StreamRequest, StreamResponse } from "../gossip/messages.ts";
+import type { Improvements } from "../gossip/improvements.ts";
+import { PROTOCOL_VERSION, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "../gossip/limits.ts";
+import type { Alive, StreamRequest, StreamResponse } from "../gossip/messages.ts";
 import type { Cancel } from "../port/clock.ts";
 import type { Endpoint } from "../port/endpoint.ts";
 import { dial } from "./exchange.ts";
@@ -27,6 +29,7 @@ export interface GossipNodeOptions {
   readonly seed: number;
   readonly config: GossipConfig;
   readonly encrypted: boolean;
+  readonly improvements: Improvements;
 }
 
 /** What a node tells its cluster. */
@@ -96,6 +99,21 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
   start(): void {
     this.status = "up";
     this.input({ on: "start" });
+  }
+
+  /** Start, taking others for alive from the beginning. */
+  startKnowing(known: readonly Alive[]): void {
+    this.engine = this.#build(known);
+    this.aliveCount = known.filter(({ node }) => node !== this.name).length;
+    this.start();
+  }
+
+  /** What it will say of itself when it starts now. */
+  announcement(): Alive {
+    const { name: node, addr, endpoint, config } = this.#options;
+    const { port } = endpoint;
+    const vsn = Uint8Array.of(PROTOCOL_VERSION_MIN, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION, ...config.delegateVersions);
+    return { kind: "alive", incarnation: this.#incarnation(), node, addr, port, meta: this.meta, vsn };
   }
 
   join(to: Endpoint): void {
@@ -168,28 +186,25 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
     return null;
   }
 
-  vetoAlive(): string | undefined {
-    return undefined;
-  }
-
-  vetoMerge(): string | undefined {
-    return undefined;
-  }
-
   /** What this node thinks of another. */
   view(name: string): Member | undefined {
     return this.engine.member(name);
   }
 
-  #build(): GossipEngine {
-    const { name, addr, endpoint, seed, config, encrypted } = this.#options;
+  #build(known: readonly Alive[] = []): GossipEngine {
+    const { name, addr, endpoint, seed, config, encrypted, improvements } = this.#options;
     const random = new SeededRandom(seed, `engine ${name} ${this.#lives++}`);
-    // As a real node does: later lives begin above all earlier incarnations.
-    const incarnation = 1 + Math.floor(this.#network.world.now() / 1_000);
+    const { port } = endpoint;
+    const incarnation = this.#incarnation();
     return new GossipEngine(
-      { config, name, addr, port: endpoint.port, incarnation, encrypted: () => encrypted },
+      { config, name, addr, port, incarnation, encrypted: () => encrypted, improvements, known },
       { random, delegate: this },
     );
+  }
+
+  /** As a real node does: later lives begin above all earlier incarnations. */
+  #incarnation(): number {
+    return 1 + Math.floor(this.#network.world.now() / 1_000);
   }
 
   #perform(effect: GossipEffect): void {
