@@ -152,7 +152,7 @@ function print(all: readonly Score[]): void {
     `${deaths}`,
     `${Math.round(watchedMs / 1_000)}`,
   ]);
-  printTable(header, rows);
+  printTable("Times until the last node has said it: median (worst)", header, rows);
 }
 
 /** Median and worst. */

@@ -18,12 +18,14 @@ import type { GossipEffect, GossipInput, Member } from "./effects.ts";
 import { AnswerEngine } from "./engine-answers.ts";
 import { EngineContext, type GossipEngineOptions, type GossipEnginePorts } from "./engine-context.ts";
 import { ExchangeEngine } from "./engine-exchanges.ts";
-import { PacketEngine } from "./engine-packets.ts";
+import { knowsChecksums, PacketEngine } from "./engine-packets.ts";
 import { ProbeEngine } from "./engine-probe.ts";
 import { GRACE_MS, RumourEngine } from "./engine-rumours.ts";
 import { allImprovements } from "./improvements.ts";
-import type { PacketMessage } from "./messages.ts";
+import type { Dead, PacketMessage } from "./messages.ts";
 
+/** Ours: to how many a leaver says goodbye in person. */
+const GOODBYES_MAX = 64;
 /** Ours: a wake-up this late means that the process was blocked, and that answers may wait unread. */
 const LATE_MS = 50;
 
@@ -175,11 +177,16 @@ export class GossipEngine implements Engine<GossipInput, GossipEffect> {
   }
 
   #leave(): void {
-    const { name, incarnation } = this.#context;
+    const { name, incarnation, improvements, table, random } = this.#context;
     this.#owesLeft = true;
     if (this.#context.isLeaving) return;
     this.#context.isLeaving = true;
-    this.#rumours.dead({ kind: "dead", incarnation, node: name, from: name }, undefined);
+    const goodbye: Dead = { kind: "dead", incarnation, node: name, from: name };
+    this.#rumours.dead(goodbye, undefined);
+    if (!improvements.goodbye) return;
+    for (const record of table.pick(random, GOODBYES_MAX, ({ isGone }) => !isGone)) {
+      this.#packets.send(record.endpoint, [goodbye], knowsChecksums(record));
+    }
   }
 
   /** Is it out, or nobody there to hear it? */

@@ -13,6 +13,8 @@ export interface Improvements {
   readonly silenceExchange: boolean;
   /** While the dead are remembered, somebody tries now and then whether they are back: cuts heal by themselves. */
   readonly reconnect: boolean;
+  /** Who leaves says goodbye to many in person, and does not leave that to rumours alone. */
+  readonly goodbye: boolean;
 }
 
 export const allImprovements: Improvements = {
@@ -21,6 +23,7 @@ export const allImprovements: Improvements = {
   versionsInRumours: true,
   silenceExchange: true,
   reconnect: true,
+  goodbye: true,
 };
 
 /** memberlist's rules as they are written down. */
@@ -30,4 +33,5 @@ export const noImprovements: Improvements = {
   versionsInRumours: false,
   silenceExchange: false,
   reconnect: false,
+  goodbye: false,
 };
