@@ -80,6 +80,11 @@ export class Program {
   /** Ask it to end, kill it when it has not within `withinMs`, and wait until it is gone. */
   async stop(signal: NodeJS.Signals = "SIGTERM", withinMs = 5_000): Promise<Exit> {
     this.signal(signal);
+    return this.ended(withinMs);
+  }
+
+  /** Wait until it has ended by itself; kill it when it has not within `withinMs`. */
+  async ended(withinMs: number): Promise<Exit> {
     const kill = setTimeout(() => this.signal("SIGKILL"), withinMs);
     try {
       return await this.exited;

@@ -179,7 +179,7 @@ async function leave(stage: Stage): Promise<readonly string[]> {
   const wrong = found.find(({ state }) => state !== "left");
   if (wrong !== undefined) throw new Fault("conflict", `${leaver.name} left, but is called ${wrong.state}`);
   const tookMs = Math.max(...found.map(({ atMs }) => atMs)) - askedMs;
-  const { code } = await leaver.program.stop("SIGTERM", seconds(15));
+  const { code } = await leaver.program.ended(seconds(15));
   if (code !== 0) throw new Fault("conflict", `${leaver.name} ended with ${code} after saying goodbye`);
   return [`${leaver.name} asked to end: seen as left, not as dead, after ${inSeconds(tookMs)}; it ended with 0`];
 }

@@ -17,6 +17,7 @@ import { MixedCluster, statuses, symmetricKey, tagSeen } from "../support/mixed-
 import { Peer } from "../support/peer.ts";
 
 const WATCH_MS = 60_000;
+const ASK_ATTEMPTS = 3;
 const serfs = ["serf-1", "serf-2", "serf-3"];
 const peers = ["skep-1", "skep-2", "skep-3"];
 const everybody = [...serfs, ...peers];
@@ -135,8 +136,10 @@ class Story {
   async #rotateBySerf(): Promise<void> {
     const [agent, next] = [this.#cluster.serf("serf-2"), this.#nextKey()];
     for (const operation of [`-install=${next}`, `-use=${next}`, `-remove=${this.#key}`]) {
-      const { code, stdout, stderr } = await agent.command("keys", operation);
-      assert.equal(code, 0, stdout + stderr);
+      await this.#asked(operation, async () => {
+        const { code, stdout, stderr } = await agent.command("keys", operation);
+        return code === 0 ? undefined : stdout + stderr;
+      });
     }
     const { stdout } = await agent.command("keys", "-list");
     assert.match(stdout, /\[6\/6\]/);
@@ -150,16 +153,29 @@ class Story {
       ["use-key", next],
       ["remove-key", this.#key],
     ] as const;
+    const all = everybody.filter((name) => name !== "skep-2").map((name) => `${name} true`);
     for (const [operation, key] of operations) {
-      const { others, answers } = await peer.keys(operation, key);
-      assert.equal(others, 5);
-      assert.deepEqual(
-        answers.map(({ from, ok }) => `${from} ${ok}`).sort(),
-        everybody.filter((name) => name !== "skep-2").map((name) => `${name} true`),
-        operation,
-      );
+      await this.#asked(operation, async () => {
+        const { answers } = await peer.keys(operation, key);
+        const heard = answers.map(({ from, ok }) => `${from} ${ok}`).sort();
+        return `${heard}` === `${all}` ? undefined : `only ${heard}`;
+      });
     }
     await this.#onlyKey(next);
+  }
+
+  /**
+   * Ask everybody by a query of serf's, and once more if not all answered. A query is a rumour, told four times by each
+   * of six: about one in sixty misses somebody, among serf agents alone just the same.
+   */
+  async #asked(operation: string, ask: () => Promise<string | undefined>): Promise<void> {
+    let missed: string | undefined;
+    for (let attempt = 1; attempt <= ASK_ATTEMPTS; attempt++) {
+      missed = await ask();
+      if (missed === undefined) return;
+      this.#t.diagnostic(`${operation.replace(/=.*/, "")}, attempt ${attempt}: ${missed.trim()}`);
+    }
+    assert.fail(`${operation}: ${missed}`);
   }
 
   #nextKey(): string {
