@@ -116,7 +116,7 @@ export class RumourEngine {
     for (const row of rows) {
       const { name: node, incarnation, state } = row;
       if (state === "alive") {
-        if (!this.#isOld(row)) this.alive(announcementOf(row), from);
+        if (!this.#isOld(row)) this.alive(this.#announcementOf(row), from);
       } else if (state === "left") this.dead({ kind: "dead", incarnation, node, from: node }, from);
       else this.suspect({ kind: "suspect", incarnation, node, from: name }, from);
     }
@@ -132,6 +132,14 @@ export class RumourEngine {
     const known = this.#context.table.get(name);
     if (known === undefined || this.#context.isSelf(name)) return false;
     return incarnation <= known.incarnation && known.hasAddress(addr, port);
+  }
+
+  /** Most members have our versions and no meta: those are kept once, not once a member. */
+  #announcementOf({ name: node, incarnation, addr, port, meta, vsn }: PushNodeState): Alive {
+    const ours = this.#context.self?.vsn;
+    const isOurs = ours !== undefined && vsn !== null && sameBytes(vsn, ours);
+    const kept = { meta: meta?.length === 0 ? EMPTY : meta, vsn: isOurs ? ours : vsn };
+    return { kind: "alive", incarnation, node, addr, port, ...kept };
   }
 
   #isPossible(alive: Alive, from: Source): boolean {
@@ -254,7 +262,3 @@ export class RumourEngine {
 }
 
 const EMPTY = new Uint8Array(0);
-
-function announcementOf({ name: node, incarnation, addr, port, meta, vsn }: PushNodeState): Alive {
-  return { kind: "alive", incarnation, node, addr, port, meta, vsn };
-}

@@ -57,6 +57,8 @@ export class Struct {
   /** Length of the map header and of the keys that are always there. */
   readonly #fixedLength: number;
   readonly #zero: Values;
+  /** The same with every optional property: adding them one by one costs more than all the rest. */
+  readonly #full: Values;
 
   /** Rows in wire order, that is by key; `constants` are properties that are not on the wire. */
   constructor(rows: readonly Row[], constants: Values = {}) {
@@ -64,6 +66,8 @@ export class Struct {
     this.#fixedLength = this.#fields.reduce((sum, { optional, keyRaw }) => sum + (optional ? 0 : keyRaw.length), 1);
     this.#zero = { ...constants };
     for (const { property, kind, optional } of this.#fields) if (!optional) this.#zero[property] = zeroOf(kind);
+    this.#full = { ...this.#zero };
+    for (const { property, optional } of this.#fields) if (optional) this.#full[property] = undefined;
   }
 
   write(writer: MsgpackWriter, struct: object, integers: IntegerProfile): void {
@@ -95,8 +99,8 @@ export class Struct {
    * Throws `Fault` for bytes that cannot be read; check `problem` before believing what comes back.
    */
   read(reader: MsgpackReader): object {
-    const values: Values = { ...this.#zero };
     const count = reader.map();
+    const values: Values = count < this.#fields.length ? { ...this.#zero } : { ...this.#full };
     if (count > MAP_KEYS_MAX) throw new Fault("oversize", "a map has too many keys");
     let expected = 0;
     for (let left = count; left > 0; left--) {
@@ -108,8 +112,10 @@ export class Struct {
       }
       expected = index + 1;
       const value = readValue(reader, field.kind);
-      if (field.optional && isZero(value)) delete values[field.property];
-      else values[field.property] = value;
+      values[field.property] = field.optional && isZero(value) ? undefined : value;
+    }
+    for (const { property, optional } of this.#fields) {
+      if (optional && values[property] === undefined && property in values) delete values[property];
     }
     return values;
   }
