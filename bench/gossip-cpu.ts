@@ -31,9 +31,6 @@ interface Figures {
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-if (process.argv.includes("--worker")) worker();
-else await main();
-
 /** A process that holds some nodes and does as it is told. */
 function worker(): void {
   const nodes: RealNode[] = [];
@@ -192,3 +189,6 @@ async function main(): Promise<void> {
     "\nPackets are sent and received ones. 50 serf agents are more than two cores carry, so serf runs at 20.",
   );
 }
+
+if (process.argv.includes("--worker")) worker();
+else await main();
