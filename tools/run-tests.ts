@@ -1,19 +1,22 @@
 /**
- * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|interop|FILE.test.ts ...]`, all kinds by default.
+ * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|interop|vm|FILE.test.ts ...]`, all kinds by default.
  *
  * Unit tests and simulations share ONE process: a process of its own costs each file half a second, and tests
- * without common state cannot disturb each other. Interop tests follow, one process for each file, one at a time.
+ * without common state cannot disturb each other. Interop tests follow, one process for each file, one at a time; then
+ * those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
  * Every process is this file again with `--inside`, reporting through test-reporter.ts.
  * The last line is `N passed, N failed, N skipped`; the exit code is 0 only when something ran and nothing failed.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { test } from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { Counts } from "./test-reporter.ts";
+import { inMachine, machineObstacle } from "./vm/tests.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SUFFIX = ".test.ts";
@@ -21,6 +24,13 @@ const SUFFIX = ".test.ts";
 const PROCESS_MINUTES_MAX = 12;
 const shared = { unit: ["test/house.test.ts", "test/unit"], sim: ["test/sim"] } as const;
 const apart = { interop: ["test/interop"] } as const;
+const machine = { vm: ["test/vm"] } as const;
+
+/** Files that share one process, here or in a virtual machine. */
+interface Batch {
+  readonly files: readonly string[];
+  readonly inside: "here" | "machine";
+}
 
 const args = process.argv.slice(2);
 if (args[0] === "--inside") await importAll(args.slice(1));
@@ -63,8 +73,8 @@ function openResources(): string[] {
 async function runAll(wanted: readonly string[]): Promise<number> {
   const started = performance.now();
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const files of plan(wanted)) {
-    const counts = await runProcess(files);
+  for (const { files, inside } of plan(wanted)) {
+    const counts = inside === "here" ? await runProcess(files) : await runMachine(files);
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skipped += counts.skipped;
@@ -77,17 +87,24 @@ async function runAll(wanted: readonly string[]): Promise<number> {
 }
 
 /** The files of each process, in order. */
-function plan(wanted: readonly string[]): string[][] {
-  const kinds = wanted.length > 0 ? wanted : [...Object.keys(shared), ...Object.keys(apart)];
+function plan(wanted: readonly string[]): Batch[] {
+  const kinds = wanted.length > 0 ? wanted : Object.keys({ ...shared, ...apart, ...machine });
   const together: string[] = [];
   const alone: string[][] = [];
+  const far: string[] = [];
   for (const kind of kinds) {
     if (kind in shared) together.push(...shared[kind as keyof typeof shared].flatMap(testFiles));
     else if (kind in apart) alone.push(...apart[kind as keyof typeof apart].flatMap(testFiles).map((file) => [file]));
-    else if (kind.endsWith(SUFFIX)) together.push(relative(root, resolve(kind)));
-    else throw new Error(`unknown kind of tests: ${kind}; there are unit, sim, interop and paths of *${SUFFIX}`);
+    else if (kind in machine) far.push(...machine[kind as keyof typeof machine].flatMap(testFiles));
+    else if (kind.endsWith(SUFFIX)) (inMachineFolder(kind) ? far : together).push(relative(root, resolve(kind)));
+    else throw new Error(`unknown kind of tests: ${kind}; there are unit, sim, interop, vm and paths of *${SUFFIX}`);
   }
-  return together.length > 0 ? [together, ...alone] : alone;
+  const batches: Batch[] = [together, ...alone].map((files) => ({ files, inside: "here" }));
+  return [...batches, { files: far, inside: "machine" } as const].filter(({ files }) => files.length > 0);
+}
+
+function inMachineFolder(file: string): boolean {
+  return relative(root, resolve(file)).startsWith(`${machine.vm[0]}/`);
 }
 
 /** The test files at or under `path`, in alphabetical order. */
@@ -99,8 +116,24 @@ function testFiles(path: string): string[] {
   return names.sort().flatMap((name) => testFiles(`${path}/${name}`));
 }
 
-/** Run files in one process. A process that ends badly without a failed test counts as one failure. */
-function runProcess(files: readonly string[]): Promise<Counts> {
+/** Run files in one process of a virtual machine; each counts as skipped where there can be none. */
+async function runMachine(files: readonly string[]): Promise<Counts> {
+  const obstacle = await machineObstacle();
+  for (const file of obstacle === undefined ? [] : files) console.log(`skip  ${file}: ${obstacle}`);
+  if (obstacle !== undefined) return { passed: 0, failed: 0, skipped: files.length };
+  const folder = mkdtempSync(join(tmpdir(), "skep-tests-"));
+  try {
+    return await runProcess(files, folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/**
+ * Run files in one process, in a virtual machine if there is a `folder` to share with it. A process that ends badly
+ * without a failed test counts as one failure.
+ */
+function runProcess(files: readonly string[], folder?: string): Promise<Counts> {
   const reporter = pathToFileURL(join(root, "tools/test-reporter.ts")).href;
   const options = [
     "--import",
@@ -109,7 +142,8 @@ function runProcess(files: readonly string[]): Promise<Counts> {
     "--test-reporter-destination=stdout",
     "--test-force-exit",
   ];
-  const child = spawn(process.execPath, [...options, fileURLToPath(import.meta.url), "--inside", ...files], {
+  const inside = [...options, fileURLToPath(import.meta.url), "--inside", ...files];
+  const child = spawn(process.execPath, folder === undefined ? inside : inMachine(inside, folder), {
     cwd: root,
     stdio: ["ignore", "inherit", "inherit", "pipe"],
   });
@@ -125,6 +159,7 @@ function runProcess(files: readonly string[]): Promise<Counts> {
   return new Promise((done) => {
     child.on("close", (code, signal) => {
       clearTimeout(guard);
+      if (folder !== undefined) written = readIfThere(join(folder, "counts"));
       const counts: Counts = written === "" ? { passed: 0, failed: 0, skipped: 0 } : JSON.parse(written);
       const badEnd = overdue ? `took more than ${PROCESS_MINUTES_MAX} minutes` : `ended with ${signal ?? code}`;
       if (counts.failed === 0 && (code !== 0 || written === "")) {
@@ -134,4 +169,8 @@ function runProcess(files: readonly string[]): Promise<Counts> {
       done(counts);
     });
   });
+}
+
+function readIfThere(path: string): string {
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
 }
