@@ -66,6 +66,7 @@ export class BroadcastQueue {
     const { overheadBytes, limitBytes, transmitLimit } = limits;
     const taken: Rumour[] = [];
     let bytes = 0;
+    if (this.#byName.size === 0) return { messages: [], bytes };
     for (const tier of this.#tiers) {
       for (;;) {
         const rumour = tier.take(limitBytes - bytes - overheadBytes);
