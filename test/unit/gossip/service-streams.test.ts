@@ -82,6 +82,9 @@ function raw(
   return { socket, received, closed: new Promise((resolve) => socket.on("close", () => resolve())) };
 }
 
+/** Reads and says nothing; a socket that does not read never learns that its peer has gone. */
+const listening = (socket: Socket): Socket => socket.on("error", () => undefined).resume();
+
 test("a state exchange, a ping and a user message pass in both directions, encrypted", async () => {
   const a = await open({ key: aKey });
   const b = await open({
@@ -165,7 +168,7 @@ test("a request that came before is refused", async () => {
 test("whoever is slow is closed in time, and a port check is no incident", async () => {
   const server = await open({ key: aKey, tcpTimeoutMs: 150 });
   const started = clock.now();
-  const client = raw(server.local, Uint8Array.of(10, 0, 0));
+  const client = raw(server.local, Uint8Array.of(10, 0, 0, 1));
   const trickle = setInterval(() => client.socket.write(Uint8Array.of(0)), 20);
   const check = raw(server.local);
   check.socket.end();
@@ -189,7 +192,7 @@ test("an engine that never answers costs a stream until its deadline only", asyn
 
 test("a silent listener, nobody, and one who closes early each fail the exchange", async () => {
   const a = await open();
-  const silent = createServer(() => undefined);
+  const silent = createServer(listening);
   const rude = createServer((socket) => socket.destroy());
   const gone = createServer();
   const ports = await Promise.all(
@@ -213,7 +216,7 @@ test("a silent listener, nobody, and one who closes early each fail the exchange
 
 test("a response that is garbage, or not of the kind that was asked for, fails the exchange", async () => {
   const a = await open();
-  const server = createServer((socket) => socket.end(Uint8Array.of(99, 1, 2, 3)));
+  const server = createServer((socket) => listening(socket).end(Uint8Array.of(99, 1, 2, 3)));
   const port = await new Promise<number>((resolve) => {
     server.listen(0, "127.0.0.1", () => resolve((server.address() as Endpoint).port));
   });
@@ -245,7 +248,7 @@ test("beyond the limit streams are closed at once and counted, in both direction
   await until(() => server.shell.counts().accepted === 0);
 
   const client = await open({ key: aKey });
-  const nowhere = createServer(() => undefined);
+  const nowhere = createServer(listening);
   const port = await new Promise<number>((resolve) => {
     nowhere.listen(0, "127.0.0.1", () => resolve((nowhere.address() as Endpoint).port));
   });
