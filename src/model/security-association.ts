@@ -31,6 +31,9 @@ export interface SecurityAssociation {
   readonly limits: AssociationLimits;
 }
 
+/** What tells one association from all others of a node. */
+export type AssociationId = Pick<SecurityAssociation, "direction" | "spi" | "source" | "destination">;
+
 /** Receiver's choice, invisible to the peer; an outbound association has it too, and ignores it. */
 export interface ReplayProtection {
   /** How many packets late one may come: 0 (no protection, as Docker's) or 64 to 65,536. ESN needs one. */
@@ -89,7 +92,7 @@ export function peerOf(association: SecurityAssociation): string {
 }
 
 /** "outbound 10.0.0.1 -> 10.0.0.2 SPI 0xbfc7f40d", for people and logs; says nothing about the key. */
-export function associationName({ direction, source, destination, spi }: SecurityAssociation): string {
+export function associationName({ direction, source, destination, spi }: AssociationId): string {
   return `${direction} ${source} -> ${destination} SPI 0x${spi.toString(16).padStart(8, "0")}`;
 }
 
