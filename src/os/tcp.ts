@@ -6,7 +6,7 @@
  * handed on at once and never collected here. Only dialling has a time limit here; the length of an exchange is its
  * owner's business, who calls `destroy`.
  */
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { createServer, type Server, Socket } from "node:net";
 import { Fault } from "../base/fault.ts";
 import { canonicalAddress, formatEndpoint } from "../base/ip.ts";
 import { MiB } from "../base/units.ts";
@@ -27,10 +27,11 @@ export function systemStreams(clock: Clock): Streams {
 }
 
 function dial(clock: Clock, to: Endpoint, timeoutMs: number, handler: StreamHandler): ByteStream {
-  let socket: Socket;
+  const socket = new Socket({ allowHalfOpen: true }).setNoDelay(true);
   try {
-    socket = connect({ host: to.address, port: to.port, allowHalfOpen: true, noDelay: true, lookup: noNames });
+    socket.connect({ host: to.address, port: to.port, lookup: noNames });
   } catch (error) {
+    socket.destroy();
     return stillborn(clock, to, error as Error, handler);
   }
   const stream = new TcpStream(socket, to);

@@ -159,10 +159,11 @@ test("closing the listener destroys what it accepted, and frees the port", async
   const server = new Recorder();
   const listener = await serve(() => server);
   const client = new Recorder();
-  streams.dial(listener.local, 1000, client);
+  const stream = streams.dial(listener.local, 1000, client);
   await client.until(() => client.told.length === 1);
   await listener.close();
   await client.until(() => client.told.length === 2);
+  stream.destroy();
   const again = await streams.listen(listener.local, () => new Recorder());
   await assert.rejects(
     streams.listen(listener.local, () => new Recorder()),
