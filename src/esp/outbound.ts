@@ -21,12 +21,14 @@ export class OutboundAssociation {
   readonly #aad: Uint8Array;
   readonly #sequenceMax: number;
   #vectors: InitializationVectors;
-  #sequence = 0;
+  #sequence: number;
   #restarts = 0;
 
-  constructor(association: SecurityAssociation, cipher: EspCipher, random: Uniform, meter: Meter) {
+  /** `sequence`: of the last packet before the first one. */
+  constructor(association: SecurityAssociation, cipher: EspCipher, random: Uniform, meter: Meter, sequence = 0) {
     this.association = association;
     this.meter = meter;
+    this.#sequence = sequence;
     this.#cipher = cipher;
     this.#random = random;
     this.#aad = newAad(association.extendedSequence);
