@@ -59,11 +59,14 @@ test("where there is no apt-get, the missing packages are named", () => {
 test("who is not root is told the command for root", () => {
   const { code, said } = setUp("test", "22.18.0", { "apt-get": "exit 99", id: "echo 1000" });
   assert.equal(code, 4);
-  assert.match(said, /run as root: apt-get install iproute2 nftables tcpdump serf qemu-system-x86 busybox-static$/m);
+  assert.match(
+    said,
+    /run as root: apt-get install iproute2 nftables tcpdump serf qemu-system-x86 busybox-static tshark python3-scapy iperf3$/m,
+  );
 });
 
 test("nothing is said when nothing is missing", () => {
-  const names = ["ip", "nft", "tcpdump", "serf", "qemu-system-x86_64", "busybox"];
+  const names = ["ip", "nft", "tcpdump", "serf", "qemu-system-x86_64", "busybox", "tshark", "scapy", "iperf3"];
   const programs = Object.fromEntries(names.map((name) => [name, "exit 0"]));
   assert.deepEqual(setUp("test", "20.19.0", programs), { code: 0, said: "" });
 });
