@@ -1,0 +1,150 @@
+/**
+ * The rows of one network: its sandbox with bridge and VXLAN devices, the pairs into containers, and how each peer is
+ * reached.
+ *
+ *   container          sandbox                               host
+ *     eth0 ---- ve… --- br0 (the gateways) --- vx4097 --------- UDP socket
+ *                                               |   "10.0.1.5 has 02:…", "02:… is at 192.0.2.7"
+ *
+ * The VXLAN device answers address resolution for peers itself and learns nothing, so who is where is what the tables
+ * say. It is not there before the guards are.
+ */
+import type { CheckedNetwork } from "./check-wanted.ts";
+import type { OverlayConfig } from "./config.ts";
+import type { Place, Subject, WantedRow } from "./effects.ts";
+import { encryptedElement, memberElement, ownElement } from "./filter.ts";
+import type { Endpoint } from "./messages.ts";
+import { BRIDGE, bridgeMac, vethName, vxlanName } from "./names.ts";
+import { isInside, parsePrefix, subnetOf } from "./prefix.ts";
+import { keyOf, linkKey, namespaceKey, vxlanKey } from "./row-key.ts";
+import { rowOf } from "./row-of.ts";
+
+export interface NetworkContext {
+  readonly config: OverlayConfig;
+  readonly mtu: number;
+  /** Keys of the rows that guard encrypted networks. */
+  readonly blocks: readonly string[];
+  /** For an encrypted network: the policy of each node that can be talked to. */
+  readonly policies: ReadonlyMap<string, string>;
+  /** Containers that can be looked into. */
+  readonly isOpen: (place: Place) => boolean;
+}
+
+export function sandboxOf(network: string): Place {
+  return `sandbox:${network}`;
+}
+
+/** The container of an endpoint. */
+export function containerOf(id: string): Place {
+  return `container:${id}`;
+}
+
+/** The container of an exit. */
+export function exitContainerOf(id: string): Place {
+  return `container:exit ${id}`;
+}
+
+export function networkRows(checked: CheckedNetwork, context: NetworkContext): WantedRow[] {
+  const { network, endpoints } = checked;
+  const open = endpoints.filter(({ id }) => context.isOpen(containerOf(id)));
+  return [
+    ...guardRows(checked),
+    ...sandboxRows(checked, context),
+    ...checked.vnis.map((vni) => vxlanRow(checked, vni, context)),
+    ...open.flatMap((endpoint) => endpointRows(checked, endpoint, context)),
+    ...peerRows(checked, context),
+  ].map((row) => ({ ...row, subject: { ...row.subject, network: network.id } }));
+}
+
+function guardRows({ network, vnis, vteps }: CheckedNetwork): WantedRow[] {
+  return vnis.flatMap((vni) => [
+    rowOf(ownElement(vni), {}, ["filter"]),
+    ...(network.encrypted ? [rowOf(encryptedElement(vni), {}, ["filter"])] : []),
+    ...vteps.map((vtep) => rowOf(memberElement(vni, vtep), {}, ["filter"])),
+  ]);
+}
+
+function sandboxRows({ network, subnets }: CheckedNetwork, { config, mtu }: NetworkContext): WantedRow[] {
+  const place = sandboxOf(network.id);
+  const mac = bridgeMac(network.id, config.dataPath.advertised);
+  const inPlace = [namespaceKey(place)];
+  const families = ([4, 6] as const).filter(
+    (family) => subnets.filter(({ prefix }) => prefix.family === family).length > 1,
+  );
+  return [
+    rowOf({ kind: "namespace", place }, {}),
+    ...families.map((family) =>
+      rowOf({ kind: "setting", place, path: forwardingPath(family), value: "1" }, {}, inPlace),
+    ),
+    rowOf({ kind: "bridge", place, name: BRIDGE, mac, mtu, up: true }, {}, inPlace),
+    ...subnets.map(({ prefix }) => {
+      const address = `${prefix.address}/${prefix.bits}`;
+      return rowOf({ kind: "address", place, link: BRIDGE, address }, {}, [linkKey(place, BRIDGE)]);
+    }),
+  ];
+}
+
+/** The kernel parameter that makes a namespace a router. */
+export function forwardingPath(family: 4 | 6): string {
+  return family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+}
+
+function vxlanRow({ network }: CheckedNetwork, vni: number, { config, mtu, blocks }: NetworkContext): WantedRow {
+  const place = sandboxOf(network.id);
+  const { bound, port } = config.dataPath;
+  const guards = ["filter", keyOf(ownElement(vni))];
+  if (network.encrypted) guards.push(keyOf(encryptedElement(vni)), ...blocks);
+  const device = { name: vxlanName(vni), vni, local: bound, port, learning: false };
+  return rowOf({ kind: "vxlan", place, ...device, bridge: BRIDGE, mtu, up: true }, {}, [
+    ...guards,
+    namespaceKey(place),
+    linkKey(place, BRIDGE),
+  ]);
+}
+
+function endpointRows({ network, subnets }: CheckedNetwork, endpoint: Endpoint, { mtu }: NetworkContext): WantedRow[] {
+  const place = sandboxOf(network.id);
+  const inside = containerOf(endpoint.id);
+  const subject: Subject = { endpoint: endpoint.id };
+  const name = vethName(endpoint.id);
+  const far = { place: inside, name: endpoint.container.name, mac: endpoint.mac };
+  const veth = { kind: "veth", place, name, bridge: BRIDGE, isolated: false, mtu, up: true, far } as const;
+  const needs = [linkKey(place, name)];
+  const link = endpoint.container.name;
+  const own = endpoint.addresses.map(parsePrefix);
+  const addresses = own.map(({ address, bits }) =>
+    rowOf({ kind: "address", place: inside, link, address: `${address}/${bits}` }, subject, needs),
+  );
+  // The network's other subnets are reached through the gateway of the own one, which is this node's bridge.
+  const routes = subnets.flatMap(({ prefix }) => {
+    const home = own.find(({ family }) => family === prefix.family);
+    if (home === undefined || isInside(home.address, prefix)) return [];
+    const gateway = subnets.find((subnet) => isInside(home.address, subnet.prefix))?.prefix.address ?? "";
+    const destination = subnetOf(prefix);
+    return [rowOf({ kind: "route", place: inside, destination, gateway, link }, subject, needs)];
+  });
+  return [rowOf(veth, subject, [namespaceKey(place), linkKey(place, BRIDGE)]), ...addresses, ...routes];
+}
+
+function peerRows({ network, peers, vnis }: CheckedNetwork, { policies }: NetworkContext): WantedRow[] {
+  const place = sandboxOf(network.id);
+  // A MAC with addresses in several subnets is sent to through one VNI only, or frames would arrive twice.
+  const vniOfMac = new Map<string, number>();
+  for (const { mac, vni } of peers) {
+    const before = vniOfMac.get(mac);
+    if (before === undefined || vnis.indexOf(vni) < vnis.indexOf(before)) vniOfMac.set(mac, vni);
+  }
+  const rows = peers.flatMap(({ prefix, mac, vtep }) => {
+    const policy = policies.get(vtep);
+    if (network.encrypted && policy === undefined) return [];
+    const vni = vniOfMac.get(mac) ?? 0;
+    const link = vxlanName(vni);
+    const needs = [vxlanKey(vni)];
+    const subject = { peer: vtep };
+    return [
+      rowOf({ kind: "neighbour", place, link, address: prefix.address, mac }, subject, needs),
+      rowOf({ kind: "forwarding", place, link, mac, vtep }, subject, policy === undefined ? needs : [...needs, policy]),
+    ];
+  });
+  return [...new Map(rows.map((row) => [row.key, row])).values()];
+}
