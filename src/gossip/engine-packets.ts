@@ -69,8 +69,9 @@ export class PacketEngine {
   }
 
   #rumours(limitBytes: number): PacketMessage[] {
-    const { queue, delegate, config, table } = this.#context;
-    const transmitLimit = retransmitLimit(config.retransmitMult, table.size);
+    const { queue, delegate, config, table, improvements } = this.#context;
+    const transmitsMin = improvements.tellTwice ? 2 * config.retransmitMult : 0;
+    const transmitLimit = Math.max(transmitsMin, retransmitLimit(config.retransmitMult, table.size));
     const { messages, bytes } = queue.take({ overheadBytes: COMPOUND_PART_BYTES, limitBytes, transmitLimit });
     const overheadBytes = COMPOUND_PART_BYTES + USER_HEADER_BYTES;
     if (limitBytes - bytes <= overheadBytes) return messages;

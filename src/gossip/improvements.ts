@@ -15,6 +15,11 @@ export interface Improvements {
   readonly reconnect: boolean;
   /** Who leaves says goodbye to many in person, and does not leave that to rumours alone. */
   readonly goodbye: boolean;
+  /**
+   * Rumours are told at least `2 * retransmitMult` times. Told only `retransmitMult` times, as below ten members, one in
+   * twenty misses somebody until the next exchange of tables.
+   */
+  readonly tellTwice: boolean;
 }
 
 export const allImprovements: Improvements = {
@@ -24,6 +29,7 @@ export const allImprovements: Improvements = {
   silenceExchange: true,
   reconnect: true,
   goodbye: true,
+  tellTwice: true,
 };
 
 /** memberlist's rules as they are written down. */
@@ -34,4 +40,5 @@ export const noImprovements: Improvements = {
   silenceExchange: false,
   reconnect: false,
   goodbye: false,
+  tellTwice: false,
 };
