@@ -8,7 +8,7 @@ export const floors: readonly (readonly string[])[] = [
   ["base"],
   ["wire", "port"],
   ["model", "crypt", "ipam"],
-  ["store", "gossip", "esp", "dns"],
+  ["store", "gossip", "esp", "dns", "netlink"],
   ["tables", "ca"],
   ["overlay", "swarm"],
   ["agent"],
@@ -71,7 +71,7 @@ function isPart(name: string, room: string): boolean {
 }
 
 /** Folders without a shell: everything in them is pure. Of protocol folders, all rooms but the service are. */
-export const pureFolders = ["base", "wire", "model", "ipam"];
+export const pureFolders = ["base", "wire", "model", "ipam", "netlink"];
 
 /** What a pure room never says: it neither waits nor asks for the time nor throws dice. */
 export const waitingWords = ["async", "await", "Promise", "queueMicrotask"];
