@@ -24,6 +24,9 @@ export const decodeFaults = {
   incompatibleVersion: "would leave the cluster without a common protocol version",
   notAllowed: "comes from an address outside the allowed networks",
   rateLimited: "exceeds the rate that one unknown address is granted",
+  lamportJump: "has a Lamport time too far ahead to be honest",
+  notAttached: "is about a node or a network that has no part in it",
+  badSignature: "is not signed as its owner signs",
   queueFull: "arrived while its queue was full",
 } as const;
 
@@ -53,4 +56,9 @@ export class Fault extends Error {
 export function faultOf(error: unknown): Fault {
   if (error instanceof Fault) return error;
   throw error;
+}
+
+/** Under which code something is counted that this fault made us throw away. */
+export function dropCodeOf({ code }: Fault): DecodeFaultCode {
+  return code in decodeFaults ? (code as DecodeFaultCode) : "malformed";
 }

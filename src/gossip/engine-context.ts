@@ -14,7 +14,8 @@ import type { Delegate, ExchangeId, GossipEffect, MemberEvent } from "./effects.
 import type { Improvements } from "./improvements.ts";
 import { MEMBERS_MAX, META_BYTES_MAX, PROTOCOL_VERSION, PROTOCOL_VERSION_MAX, PROTOCOL_VERSION_MIN } from "./limits.ts";
 import { type MemberRecord, MemberTable } from "./member-table.ts";
-import type { Alive } from "./messages.ts";
+import { encodedLength } from "./message-codec.ts";
+import type { Alive, PacketMessage } from "./messages.ts";
 
 export interface GossipEngineOptions {
   readonly config: GossipConfig;
@@ -45,7 +46,7 @@ export class EngineContext {
   readonly improvements: Improvements;
   readonly encrypted: () => boolean;
   readonly table = new MemberTable();
-  readonly queue = new BroadcastQueue();
+  readonly queue = new BroadcastQueue<PacketMessage>(encodedLength);
   readonly awareness: Awareness;
   /** Of the step that is running. */
   now = 0;

@@ -4,7 +4,7 @@
  * A `Fault` is somebody else's doing and is counted by its code. Anything else is a bug of ours: it is counted as a
  * bug as well, logged with its stack, and survived, because what one packet can trigger once it can trigger at will.
  */
-import { type DecodeFaultCode, decodeFaults, Fault } from "../base/fault.ts";
+import { type DecodeFaultCode, dropCodeOf, Fault } from "../base/fault.ts";
 import { formatEndpoint } from "../base/ip.ts";
 import type { Endpoint } from "../port/endpoint.ts";
 import type { Log } from "../port/log.ts";
@@ -45,7 +45,7 @@ export class Incidents {
   undecodable(error: unknown, from: Endpoint): Fault {
     if (!(error instanceof Fault)) this.bug("decode", error);
     const fault = error instanceof Fault ? error : new Fault("malformed", "could not be decoded", error);
-    this.drop(dropCode(fault), from, fault.message);
+    this.drop(dropCodeOf(fault), from, fault.message);
     return fault;
   }
 
@@ -70,8 +70,4 @@ export class Incidents {
   counts(): { readonly drops: DropCounts; readonly bugs: number; readonly socketErrors: number } {
     return { drops: this.#drops.counts(), bugs: this.#bugs, socketErrors: this.#socketErrors };
   }
-}
-
-function dropCode({ code }: Fault): DecodeFaultCode {
-  return code in decodeFaults ? (code as DecodeFaultCode) : "malformed";
 }
