@@ -18,8 +18,8 @@ export type EspInput =
   | { readonly on: "remove"; readonly id: AssociationId };
 
 export type EspEffect =
-  /** An input was not carried out: `invalid`, `conflict` (another one is there), `notFound`, `unavailable` (too many). */
-  | { readonly do: "refused"; readonly input: EspInput; readonly fault: Fault }
+  /** This input was not carried out: `invalid`, `conflict` (another is there), `notFound`, `unavailable` (too many). */
+  | { readonly do: "refused"; readonly fault: Fault }
   /** Soft: replace it soon. Hard: it is not used any more. Each once per association and reason. */
   | { readonly do: "limit"; readonly id: AssociationId; readonly kind: "soft" | "hard"; readonly because: LimitReason }
   /** The sender counts from the start again under the same key. */
@@ -61,3 +61,29 @@ export const espDrops = {
 } as const;
 
 export type EspDrop = keyof typeof espDrops;
+
+/** What a lane's owner asks of it; each is answered by one `done`. */
+export interface LaneOrder {
+  readonly order: number;
+  /** `stop`: carry on until nothing is waiting, then end. */
+  readonly ask: "take" | "stop";
+  readonly inputs: readonly EspInput[];
+}
+
+export type LaneReport =
+  | { readonly say: "done"; readonly order: number; readonly effects: readonly EspEffect[] }
+  /** Not caused by an order. */
+  | { readonly say: "told"; readonly effects: readonly EspEffect[] }
+  | { readonly say: "counted"; readonly counts: LaneCounts };
+
+export interface LaneCounts {
+  readonly packets: number;
+  /** The datagrams inside. */
+  readonly bytes: number;
+  readonly drops: Readonly<Record<EspDrop, number>>;
+  /** Came from the device or the socket, and was no whole IPv4 packet of the right protocol. */
+  readonly foreign: number;
+  /** Sealed or opened, and then refused by the system. */
+  readonly refused: number;
+  readonly usages: readonly { readonly id: AssociationId; readonly usage: Usage }[];
+}

@@ -63,7 +63,7 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
       try {
         this.#take(now, input);
       } catch (error) {
-        this.#tell({ do: "refused", input, fault: faultOf(error) });
+        this.#tell({ do: "refused", fault: faultOf(error) });
       }
     }
     const told = this.#told;
