@@ -2,7 +2,7 @@
  * From what should be there and what is there to the steps between, in an order that is safe to stop at any point.
  *
  *   1. entries that lead to other nodes: those not wanted any more, and those whose guards are not as they should be
- *   2. links, addresses and routes that are not wanted
+ *   2. links, addresses and routes that are not wanted, or cannot become what is
  *   3. what is missing or different, guards first, entries that lead to other nodes last
  *   4. policies, associations and guards that are not wanted, guards last
  *
@@ -34,9 +34,13 @@ export function planSteps(
   for (const { key, needs, row } of wanted.values()) {
     if (isInsideLink(row) && needs.some((need) => remade.has(need))) vanished.add(key);
   }
-  const byRank = [...unwanted].sort((one, other) => rankOf(other) - rankOf(one));
+  const passages = there.filter((row) => remade.has(keyOf(row)) && isPassage(row));
+  const byRank = [...unwanted, ...passages].sort((one, other) => rankOf(other) - rankOf(one));
   const goneLinks = new Set(there.filter((row) => gone.has(keyOf(row))).flatMap(linksOf));
-  const outlived = byRank.filter((row) => !isInsideLink(row) || !goneLinks.has(`${row.place} ${row.link}`));
+  // Entries are deleted one by one, in case that their link cannot be.
+  const outlived = byRank.filter(
+    (row) => row.kind === "forwarding" || !isInsideLink(row) || !goneLinks.has(`${row.place} ${row.link}`),
+  );
   return [
     ...outlived.filter(isEntry).map((row) => removal(row, wanted)),
     ...unguarded.map(({ key, subject }) => step({ do: "delete", row: present.get(key)! }, key, [], subject)),
@@ -153,7 +157,8 @@ function additions(
     const more = elements === undefined ? {} : { elements };
     if (is === undefined) return [step({ do: "add", row, ...more }, key, needs, subject)];
     if (!remade.has(key)) return [step({ do: "change", row, was: is, ...more }, key, needs, subject)];
-    return [step({ do: "delete", row: is }, key, needs, subject), step({ do: "add", row }, key, needs, subject)];
+    const addition = step({ do: "add", row }, key, needs, subject);
+    return isPassage(row) ? [addition] : [step({ do: "delete", row: is }, key, needs, subject), addition];
   });
 }
 
