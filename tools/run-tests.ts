@@ -1,9 +1,9 @@
 /**
- * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|interop|vm|FILE.test.ts ...]`, all kinds by default.
+ * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|kernel|interop|vm|FILE.test.ts ...]`, all kinds by default.
  *
  * Unit tests and simulations share ONE process: a process of its own costs each file half a second, and tests
- * without common state cannot disturb each other. Interop tests follow, one process for each file, one at a time; then
- * those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
+ * without common state cannot disturb each other. Tests of the kernel and of interoperability follow, one process for
+ * each file, one at a time; then those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
  * Every process is this file again with `--inside`, reporting through test-reporter.ts.
  * The last line is `N passed, N failed, N skipped`; the exit code is 0 only when something ran and nothing failed.
  */
@@ -23,7 +23,7 @@ const SUFFIX = ".test.ts";
 /** A process that takes longer hangs, and is ended. */
 const PROCESS_MINUTES_MAX = 12;
 const shared = { unit: ["test/house.test.ts", "test/unit"], sim: ["test/sim"] } as const;
-const apart = { interop: ["test/interop"] } as const;
+const apart = { kernel: ["test/kernel"], interop: ["test/interop"] } as const;
 const machine = { vm: ["test/vm"] } as const;
 
 /** Files that share one process, here or in a virtual machine. */
@@ -88,7 +88,8 @@ async function runAll(wanted: readonly string[]): Promise<number> {
 
 /** The files of each process, in order. */
 function plan(wanted: readonly string[]): Batch[] {
-  const kinds = wanted.length > 0 ? wanted : Object.keys({ ...shared, ...apart, ...machine });
+  const names = Object.keys({ ...shared, ...apart, ...machine });
+  const kinds = wanted.length > 0 ? wanted : names;
   const together: string[] = [];
   const alone: string[][] = [];
   const far: string[] = [];
@@ -97,7 +98,7 @@ function plan(wanted: readonly string[]): Batch[] {
     else if (kind in apart) alone.push(...apart[kind as keyof typeof apart].flatMap(testFiles).map((file) => [file]));
     else if (kind in machine) far.push(...machine[kind as keyof typeof machine].flatMap(testFiles));
     else if (kind.endsWith(SUFFIX)) (inMachineFolder(kind) ? far : together).push(relative(root, resolve(kind)));
-    else throw new Error(`unknown kind of tests: ${kind}; there are unit, sim, interop, vm and paths of *${SUFFIX}`);
+    else throw new Error(`unknown kind of tests: ${kind}; there are ${names} and paths of *${SUFFIX}`);
   }
   const batches: Batch[] = [together, ...alone].map((files) => ({ files, inside: "here" }));
   return [...batches, { files: far, inside: "machine" } as const].filter(({ files }) => files.length > 0);

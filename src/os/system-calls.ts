@@ -4,11 +4,13 @@
  * Each name is the call's own. A result below zero comes out as `KernelFault`, made at once: the error number belongs to
  * the last call of the thread. Source: the manual pages of section 2.
  */
-import koffi, { type KoffiFunction } from "koffi";
+import koffi from "koffi";
 import { KernelFault } from "../base/errno.ts";
 import { Fault } from "../base/fault.ts";
 
 type Call = (...values: unknown[]) => number;
+
+type PollDone = (error: unknown, result: number) => void;
 
 interface Calls {
   readonly socket: Call;
@@ -23,8 +25,8 @@ interface Calls {
   readonly umount2: Call;
   readonly ioctl: Call;
   readonly eventfd: Call;
-  /** Waits on a thread of the pool. */
-  readonly poll: KoffiFunction;
+  /** Waits on a thread of the pool, then calls back on this one. */
+  readonly poll: (descriptors: Uint8Array, count: number, timeoutMs: number, done: PollDone) => void;
 }
 
 let loaded: Calls | undefined;
@@ -64,7 +66,7 @@ function load(): Calls {
       umount2: call("int umount2(const char *target, int flags)"),
       ioctl: call("int ioctl(int fd, uint64_t request, void *argument)"),
       eventfd: call("int eventfd(uint32_t value, int flags)"),
-      poll: own.func("int poll(void *descriptors, uint64_t count, int timeoutMs)"),
+      poll: own.func("int poll(void *descriptors, uint64_t count, int timeoutMs)").async,
     };
   } catch (error) {
     throw new Fault("unavailable", "the C library's system calls cannot be found", error);
