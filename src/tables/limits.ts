@@ -30,10 +30,10 @@ export const REJOIN_DURATION_MS = seconds(10);
 export const REJOIN_RETRY_MS = seconds(1);
 /** How long saying goodbye may take. */
 export const LEAVE_EVENT_TIMEOUT_MS = seconds(5);
-/** Bytes that each event costs in a compound, beside its own. */
-export const COMPOUND_EVENT_BYTES = 4;
-/** Bytes of a packet that peers leave free. */
-export const PACKET_RESERVE_BYTES = 5;
+/** Bytes that an event costs at most in a compound, beside its own; peers reckon with 4 and exceed their packets. */
+export const COMPOUND_EVENT_BYTES = 6;
+/** Bytes of a packet for the compound itself, and 5 that peers leave free. */
+export const PACKET_RESERVE_BYTES = 13;
 /** Received entries that a bulk sync may bring to a queue this long without being told on. */
 export const REBROADCASTS_MAX = 500;
 /** Below this share of its life a tombstone that nobody knew is not told on. */
