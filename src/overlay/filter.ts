@@ -30,7 +30,16 @@ const bases: Readonly<Record<string, Base>> = {
   exit: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
 };
 
-export function filterOf({ dataPath, mark, requestId, table, exit }: OverlayConfig): Filter {
+const made = new WeakMap<OverlayConfig, Filter>();
+
+/** The same value for the same configuration. */
+export function filterOf(config: OverlayConfig): Filter {
+  const filter = made.get(config) ?? makeFilter(config);
+  made.set(config, filter);
+  return filter;
+}
+
+function makeFilter({ dataPath, mark, requestId, table, exit }: OverlayConfig): Filter {
   const own = [...match.udpTo(dataPath.port), ...match.vniIn(OWN)];
   const encrypted = [...match.udpTo(dataPath.port), ...match.vniIn(ENCRYPTED)];
   const dropped = [match.count, match.drop];

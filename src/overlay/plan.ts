@@ -149,10 +149,12 @@ function additions(
   const filterIs = present.get("filter");
   const filterIsMade = filterWant !== undefined && (filterIs === undefined || !sameRow(filterIs, filterWant));
   const sorted = [...wanted.values()].sort((one, other) => rankOf(one.row) - rankOf(other.row));
-  return sorted.flatMap(({ row, key, needs, subject }) => {
+  const groundOf = grounds(wanted);
+  return sorted.flatMap(({ row, key, subject }) => {
     const is = vanished.has(key) ? undefined : present.get(key);
     if (row.kind === "element" && filterIsMade) return [];
     if (is !== undefined && !remade.has(key) && sameRow(is, row)) return [];
+    const needs = groundOf(key);
     const elements = row.kind === "filter" ? allElements(wanted, present) : undefined;
     const more = elements === undefined ? {} : { elements };
     if (is === undefined) return [step({ do: "add", row, ...more }, key, needs, subject)];
@@ -160,6 +162,20 @@ function additions(
     const addition = step({ do: "add", row }, key, needs, subject);
     return isPassage(row) ? [addition] : [step({ do: "delete", row: is }, key, needs, subject), addition];
   });
+}
+
+/** Everything that a row must not be there without, and what that must not be there without, and so on. */
+function grounds(wanted: ReadonlyMap<string, WantedRow>): (key: string) => readonly string[] {
+  const known = new Map<string, readonly string[]>();
+  const groundOf = (key: string): readonly string[] => {
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const needs = wanted.get(key)?.needs ?? [];
+    const all = [...new Set([...needs, ...needs.flatMap(groundOf)])];
+    known.set(key, all);
+    return all;
+  };
+  return groundOf;
 }
 
 /** A table is made with its elements in one go; those not wanted any more guard until the end. */

@@ -135,7 +135,7 @@ function peerRows({ network, peers, vnis }: CheckedNetwork, { policies }: Networ
     if (before === undefined || vnis.indexOf(vni) < vnis.indexOf(before)) vniOfMac.set(mac, vni);
   }
   const rows = peers.flatMap(({ prefix, mac, vtep }) => {
-    const policy = policies.get(vtep);
+    const policy = network.encrypted ? policies.get(vtep) : undefined;
     if (network.encrypted && policy === undefined) return [];
     const vni = vniOfMac.get(mac) ?? 0;
     const link = vxlanName(vni);

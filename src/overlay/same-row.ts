@@ -5,12 +5,15 @@ import { spellFilter } from "./filter.ts";
 
 /** Have both rows, of the same key, the same value? */
 export function sameRow(one: Row, other: Row): boolean {
+  if (one === other) return true;
   if (one.kind === "association" && other.kind === "association") {
     return (
       one.association.material.equals(other.association.material) && spellAssociation(one) === spellAssociation(other)
     );
   }
-  if (one.kind === "filter" && other.kind === "filter") return spellFilter(one.filter) === spellFilter(other.filter);
+  if (one.kind === "filter" && other.kind === "filter") {
+    return one.filter === other.filter || spellFilter(one.filter) === spellFilter(other.filter);
+  }
   return spell(one) === spell(other);
 }
 

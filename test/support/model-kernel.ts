@@ -5,8 +5,9 @@
 
 import { vniBytes } from "../../src/netlink/nft-matches.ts";
 import type { Operation, Row, WantedRow } from "../../src/overlay/effects.ts";
-import { ENCRYPTED, hex, spellFilter } from "../../src/overlay/filter.ts";
+import { ENCRYPTED, hex } from "../../src/overlay/filter.ts";
 import { keyOf } from "../../src/overlay/row-key.ts";
+import { sameRow } from "../../src/overlay/same-row.ts";
 
 export class ModelKernel {
   readonly rows = new Map<string, Row>();
@@ -87,7 +88,7 @@ export class ModelKernel {
     const is = this.rows.get("filter");
     const want = wanted.get("filter")?.row;
     if (is?.kind !== "filter" || want?.kind !== "filter") return false;
-    if (spellFilter(is.filter) !== spellFilter(want.filter)) return false;
+    if (!sameRow(is, want)) return false;
     return this.rows.has(keyOf({ kind: "element", set: ENCRYPTED, value: hex(vniBytes(vni)) }));
   }
 
