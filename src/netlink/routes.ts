@@ -42,6 +42,7 @@ export const PROTOCOL_STATIC = 4;
 const PROTOCOL_ANY = 0;
 /** RTM_F_CLONED: not in a table, but what a question found, or learned on the way. */
 const CLONED = 0x200;
+/** IPv6 names the table without being asked, and refuses to be. */
 const RTM_F_LOOKUP_TABLE = 0x1000;
 const SCOPE_LINK = 253;
 const SCOPE_NOWHERE = 255;
@@ -139,11 +140,8 @@ export function listRoutes(version: IpVersion, table?: number): Request {
 /** Which way would a packet go? Refused (`ENETUNREACH`, `EHOSTUNREACH`) where there is none. */
 export function routeTo(destination: string, how: { readonly mark?: number; readonly link?: number } = {}): Request {
   const bytes = addressBytes(destination);
-  const head = routeHead({
-    family: familyOf(destination),
-    destinationBits: bytes.length * 8,
-    flags: RTM_F_LOOKUP_TABLE,
-  });
+  const flags = bytes.length === 4 ? RTM_F_LOOKUP_TABLE : 0;
+  const head = routeHead({ family: familyOf(destination), destinationBits: bytes.length * 8, flags });
   const parts = [head, attribute(RTA.destination, bytes)];
   if (how.link !== undefined) parts.push(u32Attribute(RTA.interface, how.link));
   if (how.mark !== undefined) parts.push(u32Attribute(RTA.mark, how.mark));
