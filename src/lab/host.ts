@@ -33,7 +33,16 @@ export class Host {
 
   /** Start a program in this host; it is ended with the lab at the latest. Its pid is the program's own. */
   start(name: string, command: string, args: readonly string[], env?: NodeJS.ProcessEnv): Program {
-    const program = new Program(name, "ip", ["netns", "exec", this.namespace, command, ...args], env);
+    return this.#watch(new Program(name, "ip", ["netns", "exec", this.namespace, command, ...args], env));
+  }
+
+  /** The same for a program that needs the machine's own `/sys` (for its control groups), and mounts of its own. */
+  startWithSys(name: string, command: string, args: readonly string[]): Program {
+    const enter = [`--net=/run/netns/${this.namespace}`, "unshare", "--mount"];
+    return this.#watch(new Program(name, "nsenter", [...enter, command, ...args]));
+  }
+
+  #watch(program: Program): Program {
     this.#programs.add(program);
     void program.exited.then(() => this.#programs.delete(program));
     return program;
