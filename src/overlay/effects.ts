@@ -71,7 +71,7 @@ export interface VethRow {
   readonly isolated: boolean;
   readonly mtu: number;
   readonly up: boolean;
-  readonly far: { readonly place: Place; readonly name: string; readonly mac: string | undefined };
+  readonly far: { readonly place: Place; readonly name: string; readonly mac: string };
 }
 
 /** "This address has that MAC", for ever: the vxlan device answers for it. */

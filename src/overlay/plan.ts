@@ -25,8 +25,8 @@ export function planSteps(
     return is !== undefined && (worn.has(key) || (!sameRow(is, row) && !canChange(is, row)));
   };
   const remade = new Set([...wanted.values()].filter(isRemade).map(({ key }) => key));
-  // A kernel parameter that nobody needs stays: it may be somebody else's by now.
-  const unwanted = there.filter((row) => !wanted.has(keyOf(row)) && row.kind !== "setting");
+  // What else is in a container is not ours; a kernel parameter may have become somebody else's.
+  const unwanted = there.filter((row) => !wanted.has(keyOf(row)) && row.kind !== "setting" && !isInContainer(row));
   const gone = new Set([...remade, ...unwanted.map(keyOf)]);
   const isSafe = safety(wanted, present, remade);
   const unguarded = [...wanted.values()].filter((want) => isEntry(want.row) && present.has(want.key) && !isSafe(want));
@@ -182,4 +182,8 @@ function grounds(wanted: ReadonlyMap<string, WantedRow>): (key: string) => reado
 function allElements(wanted: ReadonlyMap<string, WantedRow>, present: ReadonlyMap<string, Row>): Row[] {
   const rows = [...[...wanted.values()].map(({ row }) => row), ...present.values()];
   return [...new Map(rows.filter(({ kind }) => kind === "element").map((row) => [keyOf(row), row])).values()];
+}
+
+function isInContainer(row: Row): boolean {
+  return isInsideLink(row) && row.place.startsWith("container:");
 }

@@ -16,8 +16,9 @@ const HOST = "host";
 const ANYWHERE = { 4: "0.0.0.0/0", 6: "::/0" } as const;
 
 /** Nothing without exits: the bridge goes with the last one. */
-export function exitRows(exits: readonly Exit[], { exit, dataPath }: OverlayConfig): WantedRow[] {
+export function exitRows(exits: readonly Exit[], config: OverlayConfig): WantedRow[] {
   if (exits.length === 0) return [];
+  const { exit, dataPath } = config;
   const families = new Set(exits.flatMap(({ addresses }) => addresses.map((text) => parsePrefix(text).family)));
   const mac = bridgeMac("exit", dataPath.advertised);
   const bridge = { kind: "bridge", place: HOST, name: exit.bridge, mac, mtu: UNDERLAY_MTU_DEFAULT, up: true } as const;
@@ -29,18 +30,18 @@ export function exitRows(exits: readonly Exit[], { exit, dataPath }: OverlayConf
     ...exit.addresses.map((address) =>
       rowOf({ kind: "address", place: HOST, link: exit.bridge, address }, {}, [linkKey(HOST, exit.bridge)]),
     ),
-    ...exits.flatMap((one) => pairRows(one, exit)),
+    ...exits.flatMap((one) => pairRows(one, config)),
   ];
 }
 
-function pairRows({ id, addresses, container }: Exit, exit: OverlayConfig["exit"]): WantedRow[] {
+function pairRows({ id, addresses, container }: Exit, { exit, dataPath }: OverlayConfig): WantedRow[] {
   const inside = exitContainerOf(id);
   const subject = { endpoint: id };
   const name = exitVethName(id);
   const link = container.name;
   const needs = [linkKey(HOST, name)];
   const pair = { kind: "veth", place: HOST, name, bridge: exit.bridge, isolated: true, up: true } as const;
-  const far = { place: inside, name: link, mac: undefined };
+  const far = { place: inside, name: link, mac: bridgeMac("exit", id, dataPath.advertised) };
   return [
     rowOf({ ...pair, mtu: UNDERLAY_MTU_DEFAULT, far }, subject, [linkKey(HOST, exit.bridge)]),
     ...addresses.map((address) => rowOf({ kind: "address", place: inside, link, address }, subject, needs)),
