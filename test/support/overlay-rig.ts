@@ -1,0 +1,225 @@
+/**
+ * Hosts with overlay networks: each a namespace on the laboratory's switch with a real driver process, and containers
+ * that are namespaces with nothing in them but what the driver puts there.
+ */
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { Host } from "../../src/lab/host.ts";
+import { Lab } from "../../src/lab/lab.ts";
+import { must, Program, run } from "../../src/lab/program.ts";
+import { until } from "../../src/lab/until.ts";
+import type { Endpoint, Exit, Network, Peer } from "../../src/overlay/messages.ts";
+import type { SpokenStatus, SpokenWanted } from "./overlay-language.ts";
+
+const traffic = fileURLToPath(new URL("traffic.mjs", import.meta.url));
+const nodeProgram = fileURLToPath(new URL("overlay-node.ts", import.meta.url));
+const NAMESPACES = "/run/netns";
+
+export interface Container {
+  readonly name: string;
+  readonly host: Host;
+  readonly namespace: string;
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Attachment {
+  readonly network: string;
+  readonly addresses: readonly string[];
+}
+
+export class OverlayRig {
+  readonly lab: Lab;
+  readonly networks: readonly Network[];
+  readonly port: number;
+  /** By host. */
+  readonly nodes = new Map<string, OverlayNode>();
+  readonly containers: Container[] = [];
+  readonly exits: { readonly host: Host; readonly exit: Exit }[] = [];
+  keys: SpokenWanted["keys"] = [];
+
+  private constructor(lab: Lab, networks: readonly Network[], port: number) {
+    this.lab = lab;
+    this.networks = networks;
+    this.port = port;
+  }
+
+  static async create(hosts: readonly string[], networks: readonly Network[], port = 4789): Promise<OverlayRig> {
+    const rig = new OverlayRig(await Lab.create(hosts), networks, port);
+    try {
+      await Promise.all(rig.lab.hosts.map((host) => rig.start(host.name)));
+      return rig;
+    } catch (error) {
+      await rig.dispose();
+      throw error;
+    }
+  }
+
+  /** Start the driver of a host, in the namespace of the host but in our own tree of files. */
+  async start(hostName: string): Promise<OverlayNode> {
+    const host = this.lab.host(hostName);
+    const options = { address: host.address, port: this.port, folder: NAMESPACES, prefix: `${host.namespace}-s` };
+    const program = new Program(`overlay ${hostName}`, "nsenter", [
+      `--net=${NAMESPACES}/${host.namespace}`,
+      process.execPath,
+      ...["--import", "tsx", nodeProgram, JSON.stringify(options)],
+    ]);
+    const node = new OverlayNode(host, program);
+    this.nodes.set(hostName, node);
+    await program.line("start", /"ready":true/, 20_000);
+    return node;
+  }
+
+  /** A container that echoes, once the driver has connected it; `settle` makes that so. */
+  async addContainer(hostName: string, name: string, attachments: readonly Attachment[]): Promise<Container> {
+    const host = this.lab.host(hostName);
+    const namespace = `${host.namespace}-c${name}`;
+    await must("ip", ["netns", "add", namespace]);
+    await must("ip", ["-n", namespace, "link", "set", "lo", "up"]);
+    const endpoints = attachments.map(({ network, addresses }, at) => ({
+      id: Buffer.from(`${hostName}${name}${at}`).toString("hex").padEnd(64, "0"),
+      network,
+      addresses,
+      mac: macOf(addresses[0] ?? ""),
+      container: { namespace: `${NAMESPACES}/${namespace}`, name: `eth${at}` },
+    }));
+    const container = { name, host, namespace, endpoints };
+    this.containers.push(container);
+    return container;
+  }
+
+  addExit({ host, name, namespace, endpoints }: Container, addresses: readonly string[]): void {
+    const link = { namespace: `${NAMESPACES}/${namespace}`, name: `eth${endpoints.length}` };
+    this.exits.push({ host, exit: { id: Buffer.from(`exit${name}`).toString("hex"), addresses, container: link } });
+  }
+
+  serve({ namespace, name }: Container): Promise<unknown> {
+    const program = new Program(`serve ${name}`, "ip", [
+      "netns",
+      "exec",
+      namespace,
+      process.execPath,
+      traffic,
+      "serve",
+    ]);
+    return program.line("start", /ready/, 10_000);
+  }
+
+  /** What the host's driver should want: its part of everything, and all others as peers. */
+  wantedOf(host: Host): SpokenWanted {
+    const own = this.containers.filter((container) => container.host === host);
+    const shared = new Set(own.flatMap(({ endpoints }) => endpoints.map(({ network }) => network)));
+    return {
+      networks: this.networks.filter(({ id }) => shared.has(id)),
+      endpoints: own.flatMap(({ endpoints }) => endpoints),
+      exits: this.exits.filter((one) => one.host === host).map(({ exit }) => exit),
+      peers: this.containers
+        .filter((container) => container.host !== host)
+        .flatMap((container) => peersOf(container, shared)),
+      keys: this.keys,
+    };
+  }
+
+  want(): void {
+    for (const node of this.nodes.values()) node.want(this.wantedOf(node.host));
+  }
+
+  /** Tell every driver what to want and wait until each has it. */
+  async settle(): Promise<void> {
+    this.want();
+    for (const node of this.nodes.values()) await node.settled();
+  }
+
+  /** Numbered datagrams there and back. */
+  async udp(
+    from: Container,
+    address: string,
+    how: { count?: number; bytes?: number; gapMs?: number; text?: string } = {},
+  ) {
+    const { count = 20, bytes = 200, gapMs = 5, text = "" } = how;
+    const said = await this.#inside(from, "udp", address, `${count}`, `${bytes}`, `${gapMs}`, text);
+    return JSON.parse(said) as { readonly sent: number; readonly came: number; readonly twice: number };
+  }
+
+  /** A stream there and back: how much of it came. */
+  async tcp(from: Container, address: string, bytes: number, text = "stream"): Promise<number> {
+    return (JSON.parse(await this.#inside(from, "tcp", address, `${bytes}`, text)) as { came: number }).came;
+  }
+
+  async #inside({ namespace }: Container, ...args: string[]): Promise<string> {
+    const all = ["netns", "exec", namespace, process.execPath, traffic, ...args];
+    const { code, stdout, stderr } = await run("ip", all, { withinMs: 200_000 });
+    if (code !== 0) throw new Error(stderr);
+    return stdout;
+  }
+
+  async dispose(): Promise<void> {
+    const prefix = this.lab.switchNamespace.replace(/switch$/, "");
+    await Promise.all([...this.nodes.values()].map(({ program }) => program.stop("SIGKILL")));
+    for (const name of readdirSync(NAMESPACES).filter((one) => one.startsWith(prefix))) {
+      const { stdout } = await run("ip", ["netns", "pids", name]);
+      for (const pid of stdout.split("\n").filter((line) => line !== "")) killQuietly(Number(pid));
+      if (/-[cs][^-]*$/.test(name)) await run("ip", ["netns", "delete", name]);
+    }
+    await this.lab.dispose();
+  }
+}
+
+export class OverlayNode {
+  readonly host: Host;
+  readonly program: Program;
+  #wants = 0;
+
+  constructor(host: Host, program: Program) {
+    this.host = host;
+    this.program = program;
+  }
+
+  want(wanted: SpokenWanted): void {
+    this.#wants += 1;
+    this.program.write(JSON.stringify(wanted));
+  }
+
+  get status(): SpokenStatus | undefined {
+    const said = this.program.lines.filter(({ text }) => text.startsWith('{"status"'));
+    const last = said.at(-1);
+    return last === undefined ? undefined : (JSON.parse(last.text) as { status: SpokenStatus }).status;
+  }
+
+  /** Milliseconds that each `want` took. */
+  get took(): number[] {
+    const done = this.program.lines.filter(({ text }) => text.startsWith('{"done"'));
+    return done.map(({ text }) => (JSON.parse(text) as { done: number }).done);
+  }
+
+  async settled(withinMs = 10_000): Promise<SpokenStatus> {
+    const { value } = await until(
+      `${this.host.name} has what it wants`,
+      withinMs,
+      () => this.took.length >= this.#wants && this.status?.settled === true && this.status,
+      () => JSON.stringify(this.status) + this.program.tail(8),
+    );
+    return value;
+  }
+}
+
+/** Docker's rule. */
+export function macOf(address: string): string {
+  const parts = (address.split("/")[0] ?? "").split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
+  return ["02", "42", ...parts].join(":");
+}
+
+function peersOf({ host, endpoints }: Container, shared: ReadonlySet<string>): Peer[] {
+  return endpoints
+    .filter(({ network }) => shared.has(network))
+    .flatMap(({ id, network, addresses, mac }) =>
+      addresses.map((address) => ({ network, endpoint: id, address, mac, vtep: host.address })),
+    );
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // Gone by itself.
+  }
+}
