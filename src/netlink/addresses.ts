@@ -46,6 +46,7 @@ export interface LinkAddressState extends LinkAddress {
   readonly duplicate: boolean;
 }
 
+const FLAGS_IN_HEAD_MAX = 0xff;
 const SCOPE_LINK = 253;
 const SCOPE_HOST = 254;
 
@@ -56,8 +57,14 @@ export function addAddress(wanted: NewLinkAddress, manner: Manner = "replace"): 
     (wanted.withoutRoute === true ? IFA_F_NOPREFIXROUTE : 0);
   const parts = [attribute(IFA.local, address), attribute(IFA.address, address)];
   if (wanted.broadcast !== undefined) parts.push(attribute(IFA.broadcast, addressBytes(wanted.broadcast)));
-  if (flags !== 0) parts.push(u32Attribute(IFA.flags, flags));
-  const head = addressHead({ family, bits, scope: scopeOf(address), index: wanted.link });
+  if (flags > FLAGS_IN_HEAD_MAX) parts.push(u32Attribute(IFA.flags, flags));
+  const head = addressHead({
+    family,
+    bits,
+    flags: flags & FLAGS_IN_HEAD_MAX,
+    scope: scopeOf(address),
+    index: wanted.link,
+  });
   return order(RTM.newAddress, manner, head, ...parts);
 }
 

@@ -7,7 +7,7 @@
  * Source: include/uapi/linux/if_link.h and net/core/rtnetlink.c of Linux.
  */
 import { Fault } from "../base/fault.ts";
-import { utf8Length } from "../wire/utf8.ts";
+import { utf8Bytes, utf8Length } from "../wire/utf8.ts";
 import { macBytes, macIn } from "./addressing.ts";
 import {
   type Attributes,
@@ -108,7 +108,10 @@ export interface Link {
   readonly port: PortOptions | undefined;
 }
 
-/** Refused (`EEXIST`) when the name is taken. */
+/**
+ * Refused (`EEXIST`) when the name is taken. A bridge forgets the MTU it was born with as soon as it has ports, and takes
+ * the smallest of theirs; it keeps one that is given later, by `changeLink`.
+ */
 export function addLink(wanted: NewLink): Request {
   const { options } = wanted;
   const data = dataParts(options);
@@ -183,7 +186,7 @@ function changeParts(changes: LinkChanges): Uint8Array[] {
   if (mtu !== undefined) parts.push(u32Attribute(IFLA.mtu, mtu));
   if (mac !== undefined) parts.push(attribute(IFLA.address, macBytes(mac)));
   if (master !== undefined) parts.push(u32Attribute(IFLA.master, master));
-  if (alias !== undefined) parts.push(textAttribute(IFLA.alias, alias));
+  if (alias !== undefined) parts.push(attribute(IFLA.alias, utf8Bytes(alias)));
   if (namespace !== undefined) parts.push(namespaceAttribute(namespace));
   return parts;
 }

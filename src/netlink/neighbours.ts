@@ -36,6 +36,9 @@ const states = {
 } as const;
 export type NeighbourState = keyof typeof states;
 
+/** As bridge(8) says "permanent". */
+const FORWARDING_STATE = states.permanent | states.noarp;
+
 const NTF_SELF = 0x02;
 const NTF_MASTER = 0x04;
 const NTF_PROXY = 0x08;
@@ -70,7 +73,7 @@ export function addNeighbour({ link, address, mac }: PermanentNeighbour, manner:
 
 /** Refused (`ENOENT`) when there is none. */
 export function deleteNeighbour({ link, address }: Pick<PermanentNeighbour, "link" | "address">): Request {
-  const head = neighbourHead({ family: familyOf(address), index: link });
+  const head = neighbourHead({ family: familyOf(address), index: link, state: states.permanent });
   return plainOrder(RTM.deleteNeighbour, head, attribute(NDA.destination, addressBytes(address)));
 }
 
@@ -134,7 +137,7 @@ export interface PermanentForwarding {
  * the kernel takes for group addresses and for 00:00:00:00:00:00 only.
  */
 export function addForwarding(row: PermanentForwarding, manner: Manner | "append" = "replace"): Request {
-  const head = neighbourHead({ family: AF_BRIDGE, index: row.link, state: states.permanent, flags: NTF_SELF });
+  const head = neighbourHead({ family: AF_BRIDGE, index: row.link, state: FORWARDING_STATE, flags: NTF_SELF });
   const made = order(RTM.newNeighbour, manner === "append" ? "create" : manner, head, ...forwardingParts(row));
   return manner === "append" ? { ...made, flags: APPEND } : made;
 }
@@ -143,7 +146,7 @@ export function addForwarding(row: PermanentForwarding, manner: Manner | "append
 const APPEND = 0x4 | 0x400 | 0x800;
 
 export function deleteForwarding(row: PermanentForwarding): Request {
-  const head = neighbourHead({ family: AF_BRIDGE, index: row.link, flags: NTF_SELF });
+  const head = neighbourHead({ family: AF_BRIDGE, index: row.link, state: FORWARDING_STATE, flags: NTF_SELF });
   return plainOrder(RTM.deleteNeighbour, head, ...forwardingParts(row));
 }
 

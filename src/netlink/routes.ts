@@ -39,16 +39,14 @@ export const MAIN_TABLE = 254;
 /** RTPROT_*: who made a route. */
 export const PROTOCOL_KERNEL = 2;
 export const PROTOCOL_STATIC = 4;
-const PROTOCOL_ANY = 0;
 /** RTM_F_CLONED: not in a table, but what a question found, or learned on the way. */
 const CLONED = 0x200;
 /** IPv6 names the table without being asked, and refuses to be. */
 const RTM_F_LOOKUP_TABLE = 0x1000;
 const SCOPE_LINK = 253;
+/** Any, in orders to delete. */
 const SCOPE_NOWHERE = 255;
 const TABLE_IN_HEAD_MAX = 255;
-/** RT_TABLE_COMPAT: the table is in an attribute. */
-const TABLE_IN_ATTRIBUTE = 252;
 
 export interface NewRoute {
   /** "0.0.0.0/0" and "::/0" are the default routes. Host bits must be zero. */
@@ -87,42 +85,36 @@ export interface Route {
 }
 
 export function addRoute(wanted: NewRoute, manner: Manner = "replace"): Request {
-  return order(RTM.newRoute, manner, ...routeParts(wanted, wanted.protocol ?? PROTOCOL_STATIC));
+  const { protocol = PROTOCOL_STATIC, type = "unicast" } = wanted;
+  // How far its destinations are: on the link when there is no gateway.
+  const scope = wanted.gateway === undefined && type === "unicast" ? SCOPE_LINK : 0;
+  return order(RTM.newRoute, manner, ...routeParts(wanted, { protocol, type: types[type], scope }));
 }
 
 /** What is left out fits any route. Refused (`ESRCH`) when none fits. */
 export function deleteRoute(wanted: NewRoute): Request {
-  return plainOrder(RTM.deleteRoute, ...routeParts(wanted, wanted.protocol ?? PROTOCOL_ANY));
+  const type = wanted.type === undefined ? 0 : types[wanted.type];
+  return plainOrder(
+    RTM.deleteRoute,
+    ...routeParts(wanted, { protocol: wanted.protocol ?? 0, type, scope: SCOPE_NOWHERE }),
+  );
 }
 
-function routeParts(wanted: NewRoute, protocol: number): Uint8Array[] {
+function routeParts(wanted: NewRoute, kind: { protocol: number; type: number; scope: number }): Uint8Array[] {
   const { family, address, bits } = prefixBytes(wanted.destination);
-  const { table = MAIN_TABLE, type = "unicast" } = wanted;
-  const head = routeHead({
-    family,
-    destinationBits: bits,
-    table: table > TABLE_IN_HEAD_MAX ? TABLE_IN_ATTRIBUTE : table,
-    protocol,
-    scope: scopeOf(wanted, protocol),
-    type: types[type],
-  });
-  const parts = [head];
+  const { table = MAIN_TABLE } = wanted;
+  const far = table > TABLE_IN_HEAD_MAX;
+  const parts = [routeHead({ family, destinationBits: bits, table: far ? 0 : table, ...kind })];
   if (bits > 0) parts.push(attribute(RTA.destination, address));
   if (wanted.gateway !== undefined) parts.push(attribute(RTA.gateway, sameFamily(wanted.gateway, family)));
   if (wanted.link !== undefined) parts.push(u32Attribute(RTA.interface, wanted.link));
   if (wanted.preferredSource !== undefined) {
     parts.push(attribute(RTA.preferredSource, sameFamily(wanted.preferredSource, family)));
   }
-  if (table > TABLE_IN_HEAD_MAX) parts.push(u32Attribute(RTA.table, table));
+  if (far) parts.push(u32Attribute(RTA.table, table));
   if (wanted.priority !== undefined) parts.push(u32Attribute(RTA.priority, wanted.priority));
   if (wanted.mtu !== undefined) parts.push(nested(RTA.metrics, u32Attribute(RTAX_MTU, wanted.mtu)));
   return parts;
-}
-
-/** How far its destinations are: on the link when there is no gateway. To delete, any. */
-function scopeOf({ gateway, type = "unicast" }: NewRoute, protocol: number): number {
-  if (protocol === PROTOCOL_ANY) return SCOPE_NOWHERE;
-  return gateway === undefined && type === "unicast" ? SCOPE_LINK : 0;
 }
 
 function sameFamily(address: string, family: number): Uint8Array {

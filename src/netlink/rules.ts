@@ -34,7 +34,6 @@ const actions = { table: 1, blackhole: 6, unreachable: 7, prohibit: 8 } as const
 export type RuleAction = keyof typeof actions;
 
 const TABLE_IN_HEAD_MAX = 255;
-const TABLE_IN_ATTRIBUTE = 252;
 const ALL_BITS = 0xffff_ffff;
 
 export interface Rule {
@@ -73,7 +72,7 @@ function ruleParts(rule: Rule): Uint8Array[] {
     family,
     destinationBits: destination?.bits ?? 0,
     sourceBits: source?.bits ?? 0,
-    table: rule.table > TABLE_IN_HEAD_MAX ? TABLE_IN_ATTRIBUTE : rule.table,
+    table: rule.table > TABLE_IN_HEAD_MAX ? 0 : rule.table,
     action: actions[rule.action],
   });
   const parts = [head, u32Attribute(FRA.priority, rule.priority)];
