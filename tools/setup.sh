@@ -22,7 +22,7 @@ main() {
   case "${1:-}" in
     node) wanted="" ;;
     demo) wanted="ip:iproute2 nft:nftables tcpdump:tcpdump" ;;
-    test) wanted="ip:iproute2 nft:nftables tcpdump:tcpdump serf:serf qemu-system-x86_64:qemu-system-x86 busybox:busybox-static tshark:tshark scapy:python3-scapy iperf3:iperf3" ;;
+    test) wanted="ip:iproute2 nft:nftables tcpdump:tcpdump serf:serf dockerd:docker.io qemu-system-x86_64:qemu-system-x86 busybox:busybox-static tshark:tshark scapy:python3-scapy iperf3:iperf3" ;;
     *) fail 2 "usage: tools/setup.sh node|demo|test" ;;
   esac
   check_node

@@ -11,7 +11,7 @@ import type { Endpoint } from "../port/endpoint.ts";
 import type { RequestId } from "./effects.ts";
 import type { KnownNode, TablesContext } from "./engine-context.ts";
 import type { EntryEngine } from "./engine-entries.ts";
-import { BULK_SYNC_TIMEOUT_MS, SYNCS_OF_PEER_MAX } from "./limits.ts";
+import { BULK_SYNC_RETRY_MS, BULK_SYNC_TIMEOUT_MS, SYNCS_OF_PEER_MAX } from "./limits.ts";
 import { encodeTablesMessage } from "./message-codec.ts";
 import type { BulkSync } from "./messages.ts";
 
@@ -21,8 +21,10 @@ interface Question {
   readonly networks: readonly string[];
   readonly lTime: number;
   readonly endsAt: number;
+  /** A node that does not know us yet does not answer: then it is asked again. */
+  againAt: number;
   /** The stream that carries it. */
-  readonly send: RequestId;
+  send: RequestId;
   /** Who else may be asked if this one does not answer. */
   readonly others: readonly string[];
 }
@@ -48,13 +50,14 @@ export class SyncEngine {
 
   deadline(): number {
     let earliest = Number.POSITIVE_INFINITY;
-    for (const { endsAt } of this.#questions) earliest = Math.min(earliest, endsAt);
+    for (const { endsAt, againAt } of this.#questions) earliest = Math.min(earliest, endsAt, againAt);
     return earliest;
   }
 
   wake(): void {
     for (const question of [...this.#questions]) {
       if (question.endsAt <= this.#context.now) this.#unanswered(question);
+      else if (question.againAt <= this.#context.now) this.#again(question);
     }
   }
 
@@ -133,11 +136,21 @@ export class SyncEngine {
       networks,
       lTime,
       endsAt: now + BULK_SYNC_TIMEOUT_MS,
+      againAt: now + BULK_SYNC_RETRY_MS,
       send,
       others,
     };
     this.#questions.add(question);
     return question;
+  }
+
+  /** The same question at a later time; an answer to either will do. */
+  #again(question: Question): void {
+    const { nodes, tableClock, now } = this.#context;
+    const node = nodes.get(question.node);
+    question.againAt = now + BULK_SYNC_RETRY_MS;
+    if (node?.state !== "active") return;
+    question.send = this.#send(node, question.networks, { unsolicited: true, lTime: tableClock.tick() });
   }
 
   /** In one message, or in several where one would be too large: the last one asks or answers. */

@@ -62,5 +62,7 @@ export const VALUE_BYTES_MAX = 64 * KiB;
 /** Entries of one network, and of one owner in it, tombstones included. */
 export const ENTRIES_MAX = 262_144;
 export const ENTRIES_OF_OWNER_MAX = 65_536;
+/** Time after which a bulk sync that nobody answered is asked for again. */
+export const BULK_SYNC_RETRY_MS = seconds(5);
 /** Exchanges that one node may have open with one peer. */
 export const SYNCS_OF_PEER_MAX = 16;

@@ -50,7 +50,7 @@ export class TablesService {
   readonly #watchers = new Map<RequestId, (change: EntryChange) => void>();
   readonly #pending = new Map<RequestId, (fault: Fault | undefined) => void>();
   readonly #drops = new Map<string, number>();
-  #driven: Driven<TablesInput> | undefined;
+  readonly #driven: Driven<TablesInput>;
   #lastRequest: RequestId = 0;
   #leaveSaid: (() => void)[] = [];
 
@@ -73,15 +73,15 @@ export class TablesService {
       { name: this.name, bind, advertise, hostAddresses: [], config, keyring },
       { ...ports, delegate: this.#engine },
     );
+    const { clock, log } = ports;
+    this.#driven = drive(this.#engine, clock, (effect) => this.#perform(effect), {
+      failed: (error) => log.error("this is a bug", { part: "tables", stack: stackOf(error) }),
+    });
     this.#gossip.on((notice) => this.#give({ on: "notice", notice }));
   }
 
   /** Bind and begin. Rejects as `GossipService.start`. */
   async start(): Promise<void> {
-    const { clock, log } = this.#ports;
-    this.#driven = drive(this.#engine, clock, (effect) => this.#perform(effect), {
-      failed: (error) => log.error("this is a bug", { part: "tables", stack: stackOf(error) }),
-    });
     await this.#gossip.start();
     this.#give({ on: "start" });
   }
@@ -149,13 +149,13 @@ export class TablesService {
 
   /** Close everything at once. */
   async stop(): Promise<void> {
-    this.#driven?.stop();
+    this.#driven.stop();
     for (const said of this.#leaveSaid.splice(0)) said();
     await this.#gossip.stop();
   }
 
   #give(input: TablesInput): void {
-    this.#driven?.(input);
+    this.#driven(input);
   }
 
   #perform(effect: TablesEffect): void {

@@ -1,5 +1,6 @@
 /** What tests need of the laboratory beside itself: the reason to skip, and throw-away keys. */
 import { randomBytes } from "node:crypto";
+import { dockerObstacle } from "../../src/lab/dockerd.ts";
 import { labObstacle } from "../../src/lab/lab.ts";
 import { hasSerf } from "../../src/lab/serf.ts";
 
@@ -13,3 +14,6 @@ export const noSerf: string | false = noLab || ((await hasSerf()) ? false : "the
 export function freshKey(bytes: number): string {
   return randomBytes(bytes).toString("base64");
 }
+
+/** The same for tests that need real Docker Engines. */
+export const noDocker: string | false = noLab || ((await dockerObstacle()) ?? false);

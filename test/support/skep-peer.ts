@@ -18,13 +18,13 @@ import { systemStreams } from "../../src/os/tcp.ts";
 import { systemDatagrams } from "../../src/os/udp.ts";
 import type { PeerCommand, PeerMember, PeerOptions } from "./peer-language.ts";
 import { type KeyOperation, SerfDelegate, tagsOf } from "./serf-delegate.ts";
+import { listen, say } from "./talker.ts";
 
 /** How long serf's own farewell may travel before memberlist's. */
 const LEAVE_INTENT_MS = 700;
 const LEAVE_MS = 5_000;
 
 const options = JSON.parse(process.argv[2] ?? "{}") as PeerOptions;
-const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 const bytes = (base64: string): Uint8Array => Uint8Array.from(Buffer.from(base64, "base64"));
 
 /** Keys tell nobody their bytes, and serf wants to see them. */
@@ -120,12 +120,6 @@ async function obey(command: PeerCommand): Promise<unknown> {
 
 await service.start();
 say({ event: "ready" });
-for await (const line of createInterface({ input: process.stdin })) {
-  const { id, ...command } = JSON.parse(line) as PeerCommand & { id: number };
-  obey(command).then(
-    (result) => say({ id, result: result ?? null }),
-    (error: unknown) => say({ id, error: String(error) }),
-  );
-}
+await listen(createInterface({ input: process.stdin }), obey);
 await service.stop();
 process.exit(0);
