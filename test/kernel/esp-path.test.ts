@@ -69,7 +69,8 @@ for (const [name, make] of [
       const result = JSON.parse(await one.run("iperf3", "-c", other.inside, "-n", "4M", "-J")) as {
         end: { sum_received: { bytes: number } };
       };
-      assert.ok(result.end.sum_received.bytes >= 4 * 1024 * 1024);
+      // The other end stops counting somewhat earlier.
+      assert.ok(result.end.sum_received.bytes > 3 * 1024 * 1024, `${result.end.sum_received.bytes} bytes`);
       await server.ended(5000);
     });
 
