@@ -67,7 +67,7 @@ const ranks: Readonly<Record<RowKind, number>> = {
   filter: 0,
   element: 1,
   policy: 6,
-  setting: 4.5,
+  setting: 9.5,
   namespace: 4,
   association: 5,
   bridge: 7,

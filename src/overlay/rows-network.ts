@@ -9,7 +9,7 @@
  * The VXLAN device answers address resolution for peers itself and learns nothing, so who is where is what the tables
  * say. It is not there before the guards are.
  */
-import type { CheckedNetwork } from "./check-wanted.ts";
+import type { CheckedNetwork, CheckedSubnet } from "./check-wanted.ts";
 import type { OverlayConfig } from "./config.ts";
 import type { Place, Subject, WantedRow } from "./effects.ts";
 import { encryptedElement, memberElement, ownElement } from "./filter.ts";
@@ -68,25 +68,51 @@ function sandboxRows({ network, subnets }: CheckedNetwork, { config, mtu }: Netw
   const place = sandboxOf(network.id);
   const mac = bridgeMac(network.id, config.dataPath.advertised);
   const inPlace = [namespaceKey(place)];
-  const families = ([4, 6] as const).filter(
-    (family) => subnets.filter(({ prefix }) => prefix.family === family).length > 1,
-  );
+  const settings = ([4, 6] as const)
+    .filter((family) => isRouter(subnets, family))
+    .flatMap((family) => (family === 4 ? routerSettings4 : routerSettings6));
   return [
     rowOf({ kind: "namespace", place }, {}),
-    ...families.map((family) =>
-      rowOf({ kind: "setting", place, path: forwardingPath(family), value: "1" }, {}, inPlace),
-    ),
     rowOf({ kind: "bridge", place, name: BRIDGE, mac, mtu, up: true }, {}, inPlace),
     ...subnets.map(({ prefix }) => {
       const address = `${prefix.address}/${prefix.bits}`;
       return rowOf({ kind: "address", place, link: BRIDGE, address }, {}, [linkKey(place, BRIDGE)]);
     }),
+    ...settings.map(([path, value]) =>
+      rowOf({ kind: "setting", place, path, value }, {}, [...inPlace, linkKey(place, BRIDGE)]),
+    ),
   ];
 }
 
 /** The kernel parameter that makes a namespace a router. */
 export function forwardingPath(family: 4 | 6): string {
   return family === 4 ? "net/ipv4/ip_forward" : "net/ipv6/conf/all/forwarding";
+}
+
+function isRouter(subnets: readonly CheckedSubnet[], family: 4 | 6): boolean {
+  return subnets.filter(({ prefix }) => prefix.family === family).length > 1;
+}
+
+/**
+ * Between subnets there is no shorter way: a redirect would make a container send to a peer of another subnet through
+ * its own VNI, where the answer does not come back. IPv6 has no parameter for not sending them.
+ */
+const routerSettings4: readonly [path: string, value: string][] = [
+  [forwardingPath(4), "1"],
+  ["net/ipv4/conf/all/send_redirects", "0"],
+  [`net/ipv4/conf/${BRIDGE}/send_redirects`, "0"],
+];
+const routerSettings6: readonly [path: string, value: string][] = [[forwardingPath(6), "1"]];
+
+function noRedirects6(link: string): string {
+  return `net/ipv6/conf/${link}/accept_redirects`;
+}
+
+/** Every kernel parameter that may be ours; `link`: our interface in a container. */
+export function settingPaths(place: Place, link: string | undefined): string[] {
+  if (place === "host") return [forwardingPath(4), forwardingPath(6)];
+  if (place.startsWith("sandbox:")) return [...routerSettings4, ...routerSettings6].map(([path]) => path);
+  return link === undefined ? [] : [noRedirects6(link)];
 }
 
 function vxlanRow({ network }: CheckedNetwork, vni: number, { config, mtu, blocks }: NetworkContext): WantedRow {
@@ -123,7 +149,11 @@ function endpointRows({ network, subnets }: CheckedNetwork, endpoint: Endpoint, 
     const destination = subnetOf(prefix);
     return [rowOf({ kind: "route", place: inside, destination, gateway, link }, subject, needs)];
   });
-  return [rowOf(veth, subject, [namespaceKey(place), linkKey(place, BRIDGE)]), ...addresses, ...routes];
+  const settings =
+    isRouter(subnets, 6) && own.some(({ family }) => family === 6)
+      ? [rowOf({ kind: "setting", place: inside, path: noRedirects6(link), value: "0" }, subject, needs)]
+      : [];
+  return [rowOf(veth, subject, [namespaceKey(place), linkKey(place, BRIDGE)]), ...settings, ...addresses, ...routes];
 }
 
 function peerRows({ network, peers, vnis }: CheckedNetwork, { policies }: NetworkContext): WantedRow[] {

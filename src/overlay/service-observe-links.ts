@@ -1,5 +1,6 @@
 /** What is in the namespaces, as rows: links and what is inside of them. Only what is ours, or could be. */
 
+import { KernelFault } from "../base/errno.ts";
 import { decodeAddress, listAddresses } from "../netlink/addresses.ts";
 import { decodeLink, type Link, listLinks } from "../netlink/links.ts";
 import { decodeForwarding, decodeNeighbour, listForwarding, listNeighbours } from "../netlink/neighbours.ts";
@@ -7,7 +8,7 @@ import { decodeRoute, listRoutes, MAIN_TABLE } from "../netlink/routes.ts";
 import type { OverlayConfig } from "./config.ts";
 import type { Look, Place, Row, VethRow } from "./effects.ts";
 import { exitVethName, isExitVeth, vethName } from "./names.ts";
-import { forwardingPath } from "./rows-network.ts";
+import { settingPaths } from "./rows-network.ts";
 import type { OpenPlace, Places } from "./service-places.ts";
 
 const UNKNOWN = "?";
@@ -19,7 +20,7 @@ export function observeLinks(places: Places, look: Look, config: OverlayConfig):
     const here = links.get(open.place) ?? [];
     const ours = here.filter((link) => isOurs(link, open.place, look, config));
     const rows = ours.flatMap((link) => linkRow(link, open.place, here, links, look));
-    return [...settingRows(open), ...sandboxRow(open, places), ...rows, ...contents(open, ours)];
+    return [...settingRows(open, look), ...sandboxRow(open, places), ...rows, ...contents(open, ours)];
   });
 }
 
@@ -38,11 +39,15 @@ function sandboxRow({ place }: OpenPlace, places: Places): Row[] {
   return place.startsWith("sandbox:") && places.isHeld(place) ? [{ kind: "namespace", place }] : [];
 }
 
-function settingRows({ place, namespace }: OpenPlace): Row[] {
-  if (place.startsWith("container:")) return [];
-  return VERSIONS.map((version) => {
-    const path = forwardingPath(version);
-    return { kind: "setting", place, path, value: namespace.readSetting(path) };
+function settingRows({ place, namespace }: OpenPlace, look: Look): Row[] {
+  return settingPaths(place, look.containers.get(place)?.name).flatMap((path): Row[] => {
+    try {
+      return [{ kind: "setting", place, path, value: namespace.readSetting(path) }];
+    } catch (error) {
+      // The parameters of a link that is not there.
+      if (error instanceof KernelFault && error.code === "notFound") return [];
+      throw error;
+    }
   });
 }
 

@@ -2,7 +2,7 @@
  * Hosts with overlay networks: each a namespace on the laboratory's switch with a real driver process, and containers
  * that are namespaces with nothing in them but what the driver puts there.
  */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Host } from "../../src/lab/host.ts";
 import { Lab } from "../../src/lab/lab.ts";
@@ -36,6 +36,7 @@ export class OverlayRig {
   readonly containers: Container[] = [];
   readonly exits: { readonly host: Host; readonly exit: Exit }[] = [];
   keys: SpokenWanted["keys"] = [];
+  #sniffs = 0;
 
   private constructor(lab: Lab, networks: readonly Network[], port: number) {
     this.lab = lab;
@@ -92,7 +93,7 @@ export class OverlayRig {
     this.exits.push({ host, exit: { id: Buffer.from(`exit${name}`).toString("hex"), addresses, container: link } });
   }
 
-  serve({ namespace, name }: Container): Promise<unknown> {
+  serve({ namespace, name }: { readonly namespace: string; readonly name: string }): Promise<unknown> {
     const program = new Program(`serve ${name}`, "ip", [
       "netns",
       "exec",
@@ -131,7 +132,7 @@ export class OverlayRig {
 
   /** Numbered datagrams there and back. */
   async udp(
-    from: Container,
+    from: { readonly namespace: string },
     address: string,
     how: { count?: number; bytes?: number; gapMs?: number; text?: string } = {},
   ) {
@@ -141,11 +142,29 @@ export class OverlayRig {
   }
 
   /** A stream there and back: how much of it came. */
-  async tcp(from: Container, address: string, bytes: number, text = "stream"): Promise<number> {
+  async tcp(from: { readonly namespace: string }, address: string, bytes: number, text = "stream"): Promise<number> {
     return (JSON.parse(await this.#inside(from, "tcp", address, `${bytes}`, text)) as { came: number }).came;
   }
 
-  async #inside({ namespace }: Container, ...args: string[]): Promise<string> {
+  /** Everything that an interface of a namespace sees from now on; the result tells whether a text was in it. */
+  async sniff(namespace: string, link: string): Promise<(text: string) => Promise<boolean>> {
+    this.#sniffs += 1;
+    const file = `${this.lab.directory}/sniff-${this.#sniffs}.pcap`;
+    const args = ["-i", link, "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root", "-w", file];
+    const program = new Program("sniff", "ip", ["netns", "exec", namespace, "tcpdump", ...args]);
+    await program.line("start", /listening on/, 10_000);
+    return async (text) => {
+      await program.stop("SIGINT");
+      return readFileSync(file).includes(text);
+    };
+  }
+
+  /** The namespace that is the sandbox of a network. */
+  sandbox(host: Host, network: string): string {
+    return `${host.namespace}-s${network}`;
+  }
+
+  async #inside({ namespace }: { readonly namespace: string }, ...args: string[]): Promise<string> {
     const all = ["netns", "exec", namespace, process.execPath, traffic, ...args];
     const { code, stdout, stderr } = await run("ip", all, { withinMs: 200_000 });
     if (code !== 0) throw new Error(stderr);
@@ -177,6 +196,11 @@ export class OverlayNode {
   want(wanted: SpokenWanted): void {
     this.#wants += 1;
     this.program.write(JSON.stringify(wanted));
+  }
+
+  /** How often something of ours had to be put right. */
+  get repairs(): number {
+    return Object.values(this.status?.repairs ?? {}).reduce((sum, count) => sum + count, 0);
   }
 
   get status(): SpokenStatus | undefined {
