@@ -28,6 +28,18 @@ export interface EngineGossip {
   readonly keys: readonly Uint8Array[];
 }
 
+/** The part of `docker network inspect --verbose` that tests look at; names are the engine's. */
+export interface NetworkInspection {
+  readonly Peers?: readonly { readonly Name: string; readonly IP: string }[];
+  readonly Services?: Readonly<Record<string, { readonly Tasks: readonly InspectedTask[] }>>;
+}
+
+export interface InspectedTask {
+  readonly Name: string;
+  readonly EndpointIP: string;
+  readonly Info: Readonly<Record<string, string>>;
+}
+
 export class DockerEngine {
   readonly name: string;
   readonly host: Host;
@@ -105,9 +117,9 @@ export class DockerEngine {
   }
 
   /** `docker network inspect --verbose`, taken apart. */
-  async inspect(network: string): Promise<Readonly<Record<string, unknown>>> {
-    const [first] = JSON.parse(await this.must("network", "inspect", "--verbose", network)) as object[];
-    return { ...first };
+  async inspect(network: string): Promise<NetworkInspection> {
+    const [first] = JSON.parse(await this.must("network", "inspect", "--verbose", network)) as NetworkInspection[];
+    return first ?? {};
   }
 
   /** End it politely and start it again over the same data. */

@@ -29,7 +29,7 @@ export interface TablesDump {
     readonly valueBytes: number;
   }[];
   readonly queues: { readonly nodeEvents: number; readonly networkEvents: number; readonly syncsPending: number };
-  readonly counts: Readonly<Record<string, number>>;
+  readonly counts: Readonly<TablesContext["counts"]>;
 }
 
 export function dumpOf(context: TablesContext, syncsPending: number): TablesDump {

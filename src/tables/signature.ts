@@ -5,7 +5,9 @@
  * What is signed is everything that makes the entry what it is, so that neither the owner, the place, the moment nor
  * the deletion of a signed record can be changed by who only holds the cluster's key.
  */
-import { BinaryReader, BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { assert } from "../base/assert.ts";
+import { concatBytes } from "../wire/bytes.ts";
 import { utf8Bytes } from "../wire/utf8.ts";
 
 /** Signs what this node owns. */
@@ -31,7 +33,10 @@ export interface Signed {
 }
 
 const SIGNATURE_FIELD = 15_000;
+const SIGNATURE_BYTES = 64;
 const DOMAIN = "skep table entry 1";
+/** What stands in front of a signature: its field and its length. */
+const header = new BinaryWriter().tag(SIGNATURE_FIELD, WireType.LengthDelimited).uint32(SIGNATURE_BYTES).finish();
 
 /** The bytes that are signed: every part behind its length, so that no two entries have the same. */
 export function signedBytes({ network, table, key, node, lTime, isDeleted, record }: Signed): Uint8Array {
@@ -40,29 +45,15 @@ export function signedBytes({ network, table, key, node, lTime, isDeleted, recor
   return writer.uint64(BigInt(lTime)).bool(isDeleted).bytes(record).finish();
 }
 
-/** A record with a signature at its end. */
+/** A record with a signature of 64 bytes at its end. */
 export function withSignature(record: Uint8Array, signature: Uint8Array): Uint8Array {
-  const tail = new BinaryWriter().tag(SIGNATURE_FIELD, WireType.LengthDelimited).bytes(signature).finish();
-  const value = new Uint8Array(record.length + tail.length);
-  value.set(record);
-  value.set(tail, record.length);
-  return value;
+  assert(signature.length === SIGNATURE_BYTES, "a signature has 64 bytes");
+  return concatBytes(record, header, signature);
 }
 
-/** A value taken apart; without a signature, or no protobuf at all, it is all record. */
+/** A value taken apart; without a signature at its end it is all record. Copies nothing. */
 export function splitSignature(value: Uint8Array): { readonly record: Uint8Array; readonly signature?: Uint8Array } {
-  try {
-    const reader = new BinaryReader(value);
-    while (reader.pos < reader.len) {
-      const start = reader.pos;
-      const [field, wireType] = reader.tag();
-      if (field === SIGNATURE_FIELD && wireType === WireType.LengthDelimited) {
-        const signature = reader.bytes();
-        if (reader.pos === reader.len) return { record: value.subarray(0, start), signature };
-      } else reader.skip(wireType);
-    }
-  } catch {
-    return { record: value };
-  }
-  return { record: value };
+  const start = value.length - header.length - SIGNATURE_BYTES;
+  if (start < 0 || !header.every((byte, at) => value[start + at] === byte)) return { record: value };
+  return { record: value.subarray(0, start), signature: value.subarray(start + header.length) };
 }

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { type TestContext, test } from "node:test";
-import { DockerEngine, type EngineGossip } from "../../src/lab/dockerd.ts";
+import { DockerEngine, type EngineGossip, type InspectedTask } from "../../src/lab/dockerd.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import { until } from "../../src/lab/until.ts";
 import { noDocker } from "../support/lab.ts";
@@ -30,12 +30,6 @@ test("our node is a full peer of real engines' NetworkDB", { skip: noDocker }, a
     await lab.dispose();
   }
 });
-
-interface Task {
-  readonly Name: string;
-  readonly EndpointIP: string;
-  readonly Info: Readonly<Record<string, string>>;
-}
 
 class Story {
   readonly #t: TestContext;
@@ -133,8 +127,7 @@ class Story {
       const task = await this.#task(engine, "from-skep", true);
       assert.deepEqual([task?.EndpointIP, task?.Info["Host IP"]], ["10.0.1.200", address]);
     }
-    const inspected = await this.#one.inspect(NETWORK);
-    const peers = (inspected["Peers"] as { readonly IP: string }[]).map(({ IP }) => IP);
+    const peers = (await this.#one.inspect(NETWORK)).Peers?.map(({ IP }) => IP) ?? [];
     assert.ok(peers.includes(address), `peers: ${peers}`);
     const found = await this.#two.inside("c2", "nslookup", "skeptic", "127.0.0.11");
     assert.match(found.stdout, /10\.0\.1\.200/, found.stdout + found.stderr);
@@ -216,7 +209,7 @@ class Story {
     await this.#us.ask({ do: "leave" });
     await this.#us.kill();
     await until("no trace of us", 60_000, async () => {
-      const peers = (await this.#one.inspect(NETWORK))["Peers"] as { readonly IP: string }[];
+      const { Peers: peers = [] } = await this.#one.inspect(NETWORK);
       return !peers.some(({ IP }) => IP === address);
     });
   }
@@ -236,13 +229,11 @@ class Story {
   }
 
   /** Until `docker network inspect --verbose` shows a task of this name, or no longer does. */
-  async #task(engine: DockerEngine, name: string, isThere: boolean): Promise<Task | undefined> {
-    let last: Task | undefined;
+  async #task(engine: DockerEngine, name: string, isThere: boolean): Promise<InspectedTask | undefined> {
+    let last: InspectedTask | undefined;
     await until(`${name} on ${engine.name}`, SOON_MS, async () => {
-      const services = (await engine.inspect(NETWORK))["Services"] as Readonly<
-        Record<string, { Tasks: readonly Task[] }>
-      >;
-      last = Object.values(services ?? {})
+      const { Services: services = {} } = await engine.inspect(NETWORK);
+      last = Object.values(services)
         .flatMap(({ Tasks }) => Tasks)
         .find(({ Name }) => Name === name);
       return (last !== undefined) === isThere;
