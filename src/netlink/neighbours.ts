@@ -106,6 +106,24 @@ function stateOf(bits: number): NeighbourState | undefined {
   return (Object.keys(states) as NeighbourState[]).find((name) => bits === states[name]);
 }
 
+/** What a vxlan device asks whoever listens (`l2miss`, `l3miss`): where is this address? One of the two is there. */
+export interface Missing {
+  readonly link: number;
+  readonly address: string | undefined;
+  readonly mac: string | undefined;
+}
+
+/** Of a report of the type of a question. Its family means nothing. */
+export function decodeMissing(message: Message): Missing {
+  const { index } = neighbourHeadIn(message.body);
+  const attributes = parseAttributes(message.body.subarray(sizes.neighbour));
+  return {
+    link: index,
+    address: addressIn(attributes.get(NDA.destination)),
+    mac: macIn(attributes.get(NDA.linkAddress)),
+  };
+}
+
 export interface Forwarding {
   /** Index of the link that the row belongs to: the vxlan device, or a port of a bridge. */
   readonly link: number;

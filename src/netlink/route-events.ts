@@ -11,7 +11,14 @@ import { decodeAddress, type LinkAddressState } from "./addresses.ts";
 import { AF_BRIDGE, AF_INET, AF_INET6 } from "./addressing.ts";
 import { decodeLink, type Link } from "./links.ts";
 import { decodeMessages, type Message } from "./message.ts";
-import { decodeForwarding, decodeNeighbour, type Forwarding, type Neighbour } from "./neighbours.ts";
+import {
+  decodeForwarding,
+  decodeMissing,
+  decodeNeighbour,
+  type Forwarding,
+  type Missing,
+  type Neighbour,
+} from "./neighbours.ts";
 import { RTM, routeGroups } from "./route-types.ts";
 import { decodeRoute, type Route } from "./routes.ts";
 import { decodeRule, type Rule } from "./rules.ts";
@@ -26,8 +33,7 @@ export type RouteEvent =
   | { readonly what: "neighbour"; readonly gone: boolean; readonly neighbour: Neighbour }
   | { readonly what: "forwarding"; readonly gone: boolean; readonly forwarding: Forwarding }
   /** A packet was for an address that a device with `l3miss` has no neighbour for, or `l2miss` no forwarding row. */
-  | { readonly what: "missing-neighbour"; readonly neighbour: Neighbour }
-  | { readonly what: "missing-forwarding"; readonly forwarding: Forwarding };
+  | { readonly what: "missing"; readonly missing: Missing };
 
 export interface RouteListener {
   event(event: RouteEvent): void;
@@ -69,7 +75,7 @@ export function decodeRouteEvent(message: Message): RouteEvent | undefined {
   const { type } = message;
   if (type === RTM.newLink || type === RTM.deleteLink) return linkEvent(message);
   if (type === RTM.newNeighbour || type === RTM.deleteNeighbour) return neighbourEvent(message);
-  if (type === RTM.getNeighbour) return missEvent(message);
+  if (type === RTM.getNeighbour) return { what: "missing", missing: decodeMissing(message) };
   if (!isIp(message)) return undefined;
   if (type === RTM.newAddress || type === RTM.deleteAddress) {
     const address = decodeAddress(message);
@@ -97,14 +103,6 @@ function neighbourEvent(message: Message): RouteEvent | undefined {
   if (forwarding !== undefined) return { what: "forwarding", gone, forwarding };
   const neighbour = decodeNeighbour(message);
   return neighbour && { what: "neighbour", gone, neighbour };
-}
-
-/** The kernel asks whoever listens. */
-function missEvent(message: Message): RouteEvent | undefined {
-  const neighbour = decodeNeighbour(message);
-  if (neighbour !== undefined) return { what: "missing-neighbour", neighbour };
-  const forwarding = decodeForwarding(message);
-  return forwarding && { what: "missing-forwarding", forwarding };
 }
 
 function isIp({ body }: Message): boolean {

@@ -9,6 +9,7 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import { assert } from "../base/assert.ts";
 import { isErrno } from "../base/errno.ts";
+import { Fault } from "../base/fault.ts";
 import type { NetlinkListener, NetlinkSockets } from "../port/netlink.ts";
 import { openNetlink, openSocket, receiveFrom } from "./netlink.ts";
 import { must, systemCalls } from "./system-calls.ts";
@@ -22,7 +23,7 @@ const POLL_BYTES = 8;
 /** In case the process ends without telling: this long its end may wait. */
 const POLL_MS = 2_000;
 /** A flood of reports on one socket must not starve the others, nor the program. */
-const DATAGRAMS_PER_TURN = 256;
+const DATAGRAMS_PER_TURN = 512;
 
 export const systemNetlink: NetlinkSockets = {
   open: openSocket,
@@ -36,6 +37,11 @@ export const systemNetlink: NetlinkSockets = {
 /** All sockets that somebody listens to, and the one poll that waits for them. */
 class Watch {
   readonly #listeners = new Map<number, NetlinkListener>();
+  /**
+   * Sockets that lost reports. The kernel says so once, and then drops all others until everything is read: only then is
+   * it worth looking at everything, and what was read on the way is worth nothing.
+   */
+  readonly #overrun = new Set<number>();
   /** Not to be closed while the poll, which has their numbers, is still out. */
   readonly #removed: number[] = [];
   /** The eventfd; open while a poll is out. */
@@ -53,6 +59,7 @@ class Watch {
   remove(descriptor: number, listener: NetlinkListener): void {
     if (this.#listeners.get(descriptor) !== listener) return;
     this.#listeners.delete(descriptor);
+    this.#overrun.delete(descriptor);
     this.#removed.push(descriptor);
     this.#changed();
   }
@@ -105,15 +112,23 @@ class Watch {
       if (listener === undefined) return;
       try {
         const bytes = receiveFrom(descriptor);
-        if (bytes === undefined) return;
-        listener.heard(bytes);
-      } catch (error) {
-        if (isErrno(error, "ENOBUFS")) listener.overrun();
-        else {
-          this.remove(descriptor, listener);
-          listener.failed(error as Error);
+        if (bytes === undefined) {
+          if (this.#overrun.delete(descriptor)) listener.overrun();
+          return;
         }
+        if (!this.#overrun.has(descriptor)) listener.heard(bytes);
+      } catch (error) {
+        this.#failed(error, descriptor, listener);
       }
+    }
+  }
+
+  #failed(error: unknown, descriptor: number, listener: NetlinkListener): void {
+    if (!(error instanceof Fault)) throw error;
+    if (isErrno(error, "ENOBUFS")) this.#overrun.add(descriptor);
+    else {
+      this.remove(descriptor, listener);
+      listener.failed(error);
     }
   }
 }
