@@ -12,9 +12,14 @@ import { addressBytes } from "../base/ip.ts";
 
 export type Address = number;
 
+/** In front of each packet of a device: struct virtio_net_hdr. */
+export const OFFLOAD_HEADER_BYTES = 10;
+
 const libc = koffi.load("libc.so.6");
 const open = libc.func("int open(const char *path, int flags)") as (path: string, flags: number) => number;
-const ioctl = libc.func("int ioctl(int fd, uint64_t request, void *argument)") as Call<[number, number, Uint8Array]>;
+const ioctl = libc.func("int ioctl(int fd, uint64_t request, void *argument)") as Call<
+  [number, number, Uint8Array | number]
+>;
 const socket = libc.func("int socket(int family, int type, int protocol)") as Call<[number, number, number]>;
 const bind = libc.func("int bind(int fd, void *address, uint32_t length)") as Call<[number, Uint8Array, number]>;
 const setOption = libc.func("int setsockopt(int fd, int level, int name, void *value, uint32_t length)") as Call<
@@ -31,6 +36,9 @@ type Call<Arguments extends unknown[]> = (...args: Arguments) => number;
 
 export const read = libc.func("int64_t read(int fd, void *to, uint64_t length)") as Call<[number, Address, number]>;
 export const write = libc.func("int64_t write(int fd, void *from, uint64_t length)") as Call<[number, Address, number]>;
+export const writeMany = libc.func("int64_t writev(int fd, void *pieces, int count)") as Call<
+  [number, Address, number]
+>;
 export const receiveMany = libc.func(
   "int recvmmsg(int fd, void *messages, uint32_t count, int flags, void *timeout)",
 ) as Call<[number, Address, number, number, null]>;
@@ -63,7 +71,11 @@ const PROTOCOL_ESP = 50;
 const NAME_BYTES = 16;
 const IFREQ_BYTES = 40;
 const TUN_SET_INTERFACE = 0x400454ca;
-const IFF_TUN_WITHOUT_HEADER = 0x1001;
+/** IFF_TUN, IFF_NO_PI, IFF_VNET_HDR: whole IP packets, behind what OFFLOAD_HEADER_BYTES is about. */
+const DEVICE_KIND = 0x5001;
+const TUN_SET_OFFLOAD = 0x400454d0;
+/** TUN_F_CSUM, TUN_F_USO4, TUN_F_USO6: as one, since Linux 6.2. */
+const OFFLOAD_UDP = 0x61;
 const IFF_UP = 1;
 const GET_FLAGS = 0x8913;
 const SET_FLAGS = 0x8914;
@@ -90,7 +102,7 @@ export function openDevice(name: string, local: string): number {
   const device = must(open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC), "open /dev/net/tun");
   const helper = socket(AF_INET, SOCK_DGRAM | O_CLOEXEC, 0);
   try {
-    must(ioctl(device, TUN_SET_INTERFACE, request(name, IFF_TUN_WITHOUT_HEADER)), `create the device ${name}`);
+    must(ioctl(device, TUN_SET_INTERFACE, request(name, DEVICE_KIND)), `create the device ${name}`);
     must(ioctl(helper, SET_MTU, request(name, DEVICE_MTU)), `set the MTU of ${name}`);
     must(ioctl(helper, SET_QUEUE_LENGTH, request(name, DEVICE_QUEUE_PACKETS)), `set the queue of ${name}`);
     relaxSource(name);
@@ -105,6 +117,14 @@ export function openDevice(name: string, local: string): number {
   } finally {
     close(helper);
   }
+}
+
+/** Does the kernel take several datagrams of one flow as one? */
+export function takesDatagramsTogether(device: number): boolean {
+  if (ioctl(device, TUN_SET_OFFLOAD, OFFLOAD_UDP) < 0) return false;
+  // Asked only whether it knows: it shall hand out single datagrams with whole checksums.
+  must(ioctl(device, TUN_SET_OFFLOAD, 0), "switch off the offloads of a device");
+  return true;
 }
 
 /**

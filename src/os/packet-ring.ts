@@ -7,7 +7,18 @@
  */
 import { assert } from "../base/assert.ts";
 import type { PacketRing } from "../port/packet-ring.ts";
-import { type Address, addressOf, lastError, poll, read, receiveMany, sendMany, write } from "./packet-calls.ts";
+import { DeviceWriter } from "./device-writer.ts";
+import {
+  type Address,
+  addressOf,
+  lastError,
+  OFFLOAD_HEADER_BYTES,
+  poll,
+  read,
+  receiveMany,
+  sendMany,
+  takesDatagramsTogether,
+} from "./packet-calls.ts";
 
 /** Slots of a ring, which is the largest batch. */
 const SLOTS = 64;
@@ -30,7 +41,7 @@ export function outboundRing(device: number, espSocket: number, bell: number): P
 
 /** From the network to the device: whole IP packets both. */
 export function inboundRing(device: number, espSocket: number, bell: number): PacketRing {
-  return new Ring(socketIn(espSocket), deviceOut(device), espSocket, bell);
+  return new Ring(socketIn(espSocket), new DeviceWriter(device, takesDatagramsTogether(device)), espSocket, bell);
 }
 
 interface Source {
@@ -39,8 +50,8 @@ interface Source {
 }
 
 interface Sink {
-  /** Whether the system took it. */
-  send(memory: Memory, at: number, length: number, destination: number, trafficClass: number): boolean;
+  /** May be held back until `flush`; how many packets the system refused just now. */
+  send(memory: Memory, at: number, length: number, destination: number, trafficClass: number): number;
   /** How many of what was held back the system refused. */
   flush(): number;
 }
@@ -91,7 +102,7 @@ class Ring implements PacketRing {
   }
 
   send(at: number, length: number, destination: number, trafficClass: number): void {
-    if (!this.#sink.send(this.#memory, at, length, destination, trafficClass)) this.#refused += 1;
+    this.#refused += this.#sink.send(this.#memory, at, length, destination, trafficClass);
   }
 
   flush(): number {
@@ -110,19 +121,15 @@ function deviceIn(device: number): Source {
   return {
     receive(memory) {
       for (let slot = 0; slot < SLOTS; slot++) {
-        const length = read(device, memory.base + memory.start(slot), PACKET_BYTES_MAX);
+        const at = memory.start(slot) - OFFLOAD_HEADER_BYTES;
+        const length = read(device, memory.base + at, PACKET_BYTES_MAX + OFFLOAD_HEADER_BYTES);
         if (length < 0) return slot;
-        memory.lengths[slot] = length;
+        // Nothing was offered to the kernel, so it leaves no work to us; what says otherwise is not a packet.
+        const isWhole = (memory.bytes[at]! | memory.bytes[at + 1]!) === 0;
+        memory.lengths[slot] = isWhole ? Math.max(0, length - OFFLOAD_HEADER_BYTES) : 0;
       }
       return SLOTS;
     },
-  };
-}
-
-function deviceOut(device: number): Sink {
-  return {
-    send: (memory, at, length) => write(device, memory.base + at, length) === length,
-    flush: () => 0,
   };
 }
 
@@ -166,7 +173,7 @@ function socketOut(espSocket: number): Sink {
       messages.place(waiting, memory.base + at, length);
       messages.direct(waiting, destination, trafficClass);
       waiting += 1;
-      return true;
+      return 0;
     },
     flush,
   };
