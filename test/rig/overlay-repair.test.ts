@@ -63,7 +63,12 @@ describe("repair and adoption", { skip }, () => {
       ["ip", "-n", a.host.namespace, "xfrm", "policy"],
     ];
     const shown = await Promise.all(commands.map(async ([command = "", ...args]) => must(command, args)));
-    return shown.join("\n").replaceAll(/packets \d+ bytes \d+|\d+sec|dst 10\S+ lladdr \S+ REACHABLE/g, "");
+    // What bridges learned comes and goes.
+    const lines = shown.join("\n").split("\n");
+    const kept = lines.filter((line) => !/master br0 *(?:permanent)?$/.test(line));
+    return kept
+      .join("\n")
+      .replaceAll(/\w+_timer +[\d.]+|packets \d+ bytes \d+|\d+sec|dst 10\S+ lladdr \S+ REACHABLE/g, "");
   }
 
   const tampering: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -148,7 +153,7 @@ describe("repair and adoption", { skip }, () => {
     const foreign: string[][] = [
       ["nft", "add", "table", "inet", "other"],
       ["nft", "add", "chain", "inet", "other", "in", "{ type filter hook input priority 5; }"],
-      ["ip", "link", "add", "other0", "type", "dummy"],
+      ["ip", "link", "add", "other0", "type", "bridge"],
       ["ip", "link", "add", "vxother", "type", "vxlan", "id", "9999", "dstport", `${PORT}`, "local", a.host.address],
       ["ip", "xfrm", "policy", "add", "dir", "out", "src", "192.0.2.1", "dst", "192.0.2.2", "action", "block"],
       [
@@ -206,7 +211,7 @@ describe("repair and adoption", { skip }, () => {
       peers: wanted.peers.slice(0, 1),
     });
     await node().settled();
-    assert.equal((await run("ip", ["-n", rig.sandbox(a.host, "secretnet"), "link"])).code, 1);
+    assert.equal((await run("ip", ["-n", rig.sandbox(a.host, "secretnet"), "link"])).code === 0, false);
     assert.doesNotMatch(await must("ip", ["-n", a.namespace, "link"]), /eth1/);
     assert.equal((await rig.udp(a, "10.1.0.12")).came, 20);
     node().want(wanted);
