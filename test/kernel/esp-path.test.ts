@@ -66,11 +66,11 @@ for (const [name, make] of [
       await one.run("busybox", "ping", "-c", "5", "-i", "0.05", "-W", "2", "-s", "1300", other.inside);
       const server = other.host.start("iperf3", "iperf3", ["-s", "-1", "--forceflush"]);
       await server.line("start", /Server listening/, 5000);
-      const result = JSON.parse(await one.run("iperf3", "-c", other.inside, "-n", "4M", "-J")) as {
+      const result = JSON.parse(await one.run("iperf3", "-c", other.inside, "-n", "32M", "-J")) as {
         end: { sum_received: { bytes: number } };
       };
       // The other end stops counting somewhat earlier.
-      assert.ok(result.end.sum_received.bytes > 3 * 1024 * 1024, `${result.end.sum_received.bytes} bytes`);
+      assert.ok(result.end.sum_received.bytes > 24 * 1024 * 1024, `${result.end.sum_received.bytes} bytes`);
       await server.ended(5000);
     });
 
