@@ -1,9 +1,9 @@
 /**
- * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|kernel|interop|vm|FILE.test.ts ...]`, all kinds by default.
+ * Runs the tests: `node --import tsx tools/run-tests.ts [unit|sim|kernel|rig|interop|vm|FILE.test.ts ...]`, all kinds by default.
  *
  * Unit tests and simulations share ONE process: a process of its own costs each file half a second, and tests
- * without common state cannot disturb each other. Tests of the kernel and of interoperability follow, one process for
- * each file, one at a time; then those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
+ * without common state cannot disturb each other. Tests of the kernel, in rigs and of interoperability follow, one
+ * process for each file, one at a time; then those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
  * Every process is this file again with `--inside`, reporting through test-reporter.ts.
  * The last line is `N passed, N failed, N skipped`; the exit code is 0 only when something ran and nothing failed.
  */
@@ -23,7 +23,7 @@ const SUFFIX = ".test.ts";
 /** A process that takes longer hangs, and is ended. */
 const PROCESS_MINUTES_MAX = 12;
 const shared = { unit: ["test/house.test.ts", "test/unit"], sim: ["test/sim"] } as const;
-const apart = { kernel: ["test/kernel"], interop: ["test/interop"] } as const;
+const apart = { kernel: ["test/kernel"], rig: ["test/rig"], interop: ["test/interop"] } as const;
 const machine = { vm: ["test/vm"] } as const;
 
 /** Files that share one process, here or in a virtual machine. */
