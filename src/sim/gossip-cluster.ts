@@ -10,7 +10,7 @@ import { type GossipConfig, lan } from "../gossip/config.ts";
 import type { GossipEffect, MemberEvent } from "../gossip/effects.ts";
 import { allImprovements, type Improvements } from "../gossip/improvements.ts";
 import { type Carrier, type DatagramPayload, messageCarrier, type StreamPayload } from "./gossip-carrier.ts";
-import { GossipNode } from "./gossip-node.ts";
+import { GossipNode, type UpperLayer } from "./gossip-node.ts";
 import { traceEffect } from "./gossip-trace.ts";
 import { Host } from "./host.ts";
 import { type Link, Network, quietLink } from "./network.ts";
@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly driftPpmMax?: number;
   /** Default: all, as in a real node. */
   readonly improvements?: Improvements;
+  /** What rides on each node's gossip. */
+  readonly upper?: (node: GossipNode) => UpperLayer;
 }
 
 /** Hears every event of every node. */
@@ -117,7 +119,7 @@ export class GossipCluster {
   }
 
   #make(index: number): void {
-    const { seed, driftPpmMax = 0, carrier, improvements = allImprovements } = this.#options;
+    const { seed, driftPpmMax = 0, carrier, improvements = allImprovements, upper } = this.#options;
     const random = this.world.random(`host ${index}`);
     const driftPpm = driftPpmMax === 0 ? 0 : between(random, -driftPpmMax, driftPpmMax);
     const host = new Host(this.world, { driftPpm, clockStartMs: Math.floor(between(random, 0, 1e6)) });
@@ -132,6 +134,7 @@ export class GossipCluster {
         config: this.config,
         encrypted: true,
         improvements,
+        upper,
       },
       host,
       this.network,

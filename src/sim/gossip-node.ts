@@ -30,12 +30,21 @@ export interface GossipNodeOptions {
   readonly config: GossipConfig;
   readonly encrypted: boolean;
   readonly improvements: Improvements;
+  readonly upper?: ((node: GossipNode) => UpperLayer) | undefined;
 }
 
 /** What a node tells its cluster. */
 export interface NodeObserver {
   effect(index: number, effect: GossipEffect): void;
   event(index: number, event: MemberEvent): void;
+}
+
+/** What rides on a node's gossip: answers its questions, hears what it tells. Made anew for each life. */
+export interface UpperLayer {
+  readonly delegate: Delegate;
+  hear(effect: GossipEffect): void;
+  /** Gossip has started. */
+  start(): void;
 }
 
 /** new: not started; up: takes part; left: said goodbye; down: crashed. */
@@ -65,6 +74,7 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
   readonly #observer: NodeObserver;
   readonly #dialled = new Map<number, () => void>();
   readonly #accepted = new Map<number, ServerStream<StreamPayload>>();
+  #upper: UpperLayer | undefined;
   #lives = 0;
   #exchanges = 0;
   #armedAt = Number.POSITIVE_INFINITY;
@@ -99,6 +109,7 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
   start(): void {
     this.status = "up";
     this.input({ on: "start" });
+    this.#upper?.start();
   }
 
   /** Start, taking others for alive from the beginning. */
@@ -106,6 +117,9 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
     this.engine = this.#build(known);
     this.aliveCount = known.filter(({ node }) => node !== this.name).length;
     this.start();
+    for (const member of this.#upper === undefined ? [] : this.engine.members()) {
+      if (member.name !== this.name) this.#upper?.hear({ do: "tell", event: { kind: "join", member } });
+    }
   }
 
   /** What it will say of itself when it starts now. */
@@ -192,13 +206,14 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
   }
 
   #build(known: readonly Alive[] = []): GossipEngine {
-    const { name, addr, endpoint, seed, config, encrypted, improvements } = this.#options;
+    const { name, addr, endpoint, seed, config, encrypted, improvements, upper } = this.#options;
+    this.#upper = upper?.(this);
     const random = new SeededRandom(seed, `engine ${name} ${this.#lives++}`);
     const { port } = endpoint;
     const incarnation = this.#incarnation();
     return new GossipEngine(
       { config, name, addr, port, incarnation, encrypted: () => encrypted, improvements, known },
-      { random, delegate: this },
+      { random, delegate: this.#upper?.delegate ?? this },
     );
   }
 
@@ -209,6 +224,7 @@ export class GossipNode implements Delegate, Receiver<DatagramPayload, StreamPay
 
   #perform(effect: GossipEffect): void {
     this.#observer.effect(this.index, effect);
+    this.#upper?.hear(effect);
     switch (effect.do) {
       case "packet": {
         const { payload, bytes } = this.carrier.pack(effect.messages, effect.crc);

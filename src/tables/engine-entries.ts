@@ -86,7 +86,12 @@ export class EntryEngine {
     const parts: Uint8Array[] = [];
     for (const network of networks) {
       for (const entry of entries.of(network)) {
-        if (!entry.isDeleted || now < entry.toldUntil) parts.push(this.#encode(entry));
+        if (entry.isDeleted) {
+          if (now < entry.toldUntil) parts.push(this.#encode(entry));
+        } else {
+          entry.encoded ??= this.#encode(entry);
+          parts.push(entry.encoded);
+        }
       }
     }
     return parts;

@@ -16,6 +16,8 @@ export interface Entry {
   isSuspended: boolean;
   /** Of a tombstone: until when it is told of. */
   toldUntil: number;
+  /** A live one as it is told of; made when it is needed first. */
+  encoded?: Uint8Array;
 }
 
 /** What those who watch can see. */
