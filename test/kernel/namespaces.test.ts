@@ -15,6 +15,7 @@ import { fields, inFresh, noNetlink, refusal } from "../support/netlink.ts";
 import { until } from "../support/until.ts";
 
 const skip = noNetlink;
+const noTun = skip || (existsSync("/dev/net/tun") ? false : "no /dev/net/tun");
 const here = (): string => readlinkSync("/proc/thread-self/ns/net");
 
 test("a new namespace is another one, and the thread stays where it is", { skip }, () => {
@@ -106,7 +107,7 @@ test("kernel parameters are written in their namespace, and nowhere else", { ski
   }),
 );
 
-test("a TAP device carries frames, a TUN device packets, as long as it is held", { skip }, () =>
+test("a TAP device carries frames, a TUN device packets, as long as it is held", { skip: noTun }, () =>
   inFresh(1, async (one) => {
     const tap = systemTaps.open(one.namespace, "tap0", "tap");
     const tun = systemTaps.open(one.namespace, "tun0", "tun");
