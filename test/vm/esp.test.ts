@@ -74,7 +74,7 @@ describe("the kernel and we understand each other", { skip: noMachine }, () => {
           return usages.find((one) => one.id.spi === id.spi)?.usage.packets ?? 0;
         };
         for (const one of [there, { ...back, direction: "inbound" } as const]) {
-          await until("all is counted", 5000, async () => (await carried(one)) > 700);
+          await until("all is counted", 5000, async () => (await carried(one)) > 190);
           await ours.remove(one);
         }
       });
@@ -90,14 +90,14 @@ describe("the kernel and we understand each other", { skip: noMachine }, () => {
       assert.equal(frame[14 + 9], ESP, "something else than ESP was on the link");
       sealed += 1;
     }
-    assert.ok(sealed > 10_000, `${sealed} packets`);
+    assert.ok(sealed > 2000, `${sealed} packets`);
   });
 });
 
 async function transfer(from: OverlayHost, to: OverlayHost): Promise<void> {
   const server = to.host.start("iperf3", "iperf3", ["-s", "-1", "--forceflush"]);
   await server.line("start", /Server listening/, 10_000);
-  await from.run("iperf3", "-c", to.inside, "-n", "1M");
+  await from.run("iperf3", "-c", to.inside, "-n", "256K");
   await server.ended(5000);
 }
 
