@@ -4,6 +4,8 @@
  */
 import { below, shuffle } from "../base/random.ts";
 import type { EntryChange } from "../tables/effects.ts";
+import { decodeTablesMessage } from "../tables/message-codec.ts";
+import type { TablesMessage } from "../tables/messages.ts";
 import { GossipCluster } from "./gossip-cluster.ts";
 import { formWarm } from "./gossip-formation.ts";
 import type { GossipNode } from "./gossip-node.ts";
@@ -48,6 +50,8 @@ export class TablesCluster {
   /** What each node sees: place -> value. */
   readonly #views = new Map<TablesLayer, Map<string, string>>();
   readonly #pending = new Map<string, Pending>();
+  /** The same bytes reach many nodes; each is decoded once. */
+  readonly #decoded = new WeakMap<Uint8Array, TablesMessage>();
   #changes = 0;
 
   constructor(options: TablesClusterOptions) {
@@ -147,12 +151,23 @@ export class TablesCluster {
     return problems;
   }
 
+  readonly #decode = (bytes: Uint8Array): TablesMessage => {
+    let message = this.#decoded.get(bytes);
+    if (message === undefined) {
+      message = decodeTablesMessage(bytes);
+      this.#decoded.set(bytes, message);
+    }
+    return message;
+  };
+
   #up(): TablesLayer[] {
     return this.layers.filter(({ node }) => node.status === "up");
   }
 
   #layer(node: GossipNode): TablesLayer {
-    const layer = new TablesLayer(node, this.#options.seed, (seer, change) => this.#saw(seer, change));
+    const layer = new TablesLayer(node, { seed: this.#options.seed, decode: this.#decode }, (seer, change) =>
+      this.#saw(seer, change),
+    );
     this.layers.push(layer);
     this.#views.set(layer, new Map());
     return layer;

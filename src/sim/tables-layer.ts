@@ -3,6 +3,7 @@ import type { GossipEffect } from "../gossip/effects.ts";
 import type { Cancel } from "../port/clock.ts";
 import type { EntryChange, TablesEffect, TablesInput } from "../tables/effects.ts";
 import { TablesEngine } from "../tables/engine.ts";
+import type { TablesMessage } from "../tables/messages.ts";
 import type { GossipNode, UpperLayer } from "./gossip-node.ts";
 import { SeededRandom } from "./random.ts";
 
@@ -16,12 +17,16 @@ export class TablesLayer implements UpperLayer {
   #armedAt = Number.POSITIVE_INFINITY;
   #disarm: Cancel = () => undefined;
 
-  constructor(node: GossipNode, seed: number, seen: (layer: TablesLayer, change: EntryChange) => void) {
+  constructor(
+    node: GossipNode,
+    { seed, decode }: { readonly seed: number; readonly decode: (bytes: Uint8Array) => TablesMessage },
+    seen: (layer: TablesLayer, change: EntryChange) => void,
+  ) {
     this.node = node;
     this.#seen = seen;
     const { name, endpoint } = node;
     const options = { name, endpoint, packetBytes: 1_400, retransmitMult: 4 };
-    this.delegate = new TablesEngine(options, { random: new SeededRandom(seed, `tables ${name}`) });
+    this.delegate = new TablesEngine(options, { random: new SeededRandom(seed, `tables ${name}`), decode });
   }
 
   start(): void {

@@ -11,7 +11,7 @@ import type { EntryChange, NodeState, RequestId, TablesEffect } from "./effects.
 import { Entries, type Entry, isVisible } from "./entries.ts";
 import { LamportClock } from "./lamport-clock.ts";
 import { encodeTablesMessage } from "./message-codec.ts";
-import type { NetworkEvent, NodeEvent } from "./messages.ts";
+import type { NetworkEvent, NodeEvent, TablesMessage } from "./messages.ts";
 import type { Signer, Verifier } from "./signature.ts";
 
 export interface TablesEngineOptions {
@@ -30,6 +30,8 @@ export interface TablesEnginePorts {
   readonly signer?: Signer | undefined;
   /** Checks those of others; without one nobody's signature counts. */
   readonly verifier?: Verifier | undefined;
+  /** Default: `decodeTablesMessage`. A simulator, where the same bytes reach a thousand nodes, remembers. */
+  readonly decode?: (bytes: Uint8Array) => TablesMessage;
 }
 
 /** What is known of one node. */
@@ -138,12 +140,12 @@ export class TablesContext {
   }
 
   /** Tell the cluster about a node's part in a network. */
-  broadcastNetwork(event: NetworkEvent): void {
-    this.networkEvents.push(`${event.node} ${event.network}`, encodeTablesMessage(event));
+  broadcastNetwork(event: NetworkEvent, bytes = encodeTablesMessage(event)): void {
+    this.networkEvents.push(`${event.node} ${event.network}`, bytes);
   }
 
-  broadcastNode(event: NodeEvent): void {
-    this.nodeEvents.push(event.node, encodeTablesMessage(event));
+  broadcastNode(event: NodeEvent, bytes = encodeTablesMessage(event)): void {
+    this.nodeEvents.push(event.node, bytes);
   }
 
   /** Tell those who watch what became of an entry that was `before`. */

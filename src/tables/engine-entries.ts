@@ -205,7 +205,7 @@ export class EntryEngine {
       key,
       owner: owner.name,
       lTime,
-      value: event.value.slice(),
+      value: event.value,
       isDeleted,
       isSuspended: owner.state === "failed",
       toldUntil: isDeleted ? now + Math.min(lifeMs, ENTRY_TOMBSTONE_MS) : 0,
@@ -222,7 +222,7 @@ export class EntryEngine {
 
   #tellOn(network: OwnNetwork, { table, key }: TableEvent, bytes: Uint8Array, { isBulk }: Way): void {
     if (!network.inSync || (isBulk && network.rebroadcasts.size > REBROADCASTS_MAX)) return;
-    network.rebroadcasts.push(`${table} ${key}`, bytes.slice());
+    network.rebroadcasts.push(`${table} ${key}`, bytes);
   }
 
   /** Somebody else claims an entry that lives and is ours. */

@@ -32,8 +32,8 @@ export class NetworkEngine {
     this.#entries.forgetNetwork(network);
   }
 
-  /** `isGossip`: it came as a rumour, and is told on if it is news. */
-  receive(event: NetworkEvent, from: Endpoint | undefined, isGossip: boolean): void {
+  /** `rumour`: the bytes of the event if it came as one; then it is told on if it is news. */
+  receive(event: NetworkEvent, from: Endpoint | undefined, rumour?: Uint8Array): void {
     const { networkClock, nodes, attachments } = this.#context;
     if (!networkClock.witness(event.lTime)) {
       this.#context.drop("lamportJump", from, `a network event at ${event.lTime}`);
@@ -52,12 +52,12 @@ export class NetworkEngine {
       return;
     }
     this.#apply(event);
-    if (isGossip) this.#context.broadcastNetwork(event);
+    if (rumour !== undefined) this.#context.broadcastNetwork(event, rumour);
   }
 
   /** One row of a state exchange. */
   merge({ network, lTime, node, leaving }: NetworkEntry, from: Endpoint | undefined): void {
-    this.receive({ kind: "networkEvent", type: leaving ? "leave" : "join", lTime, node, network }, from, false);
+    this.receive({ kind: "networkEvent", type: leaving ? "leave" : "join", lTime, node, network }, from);
   }
 
   /** Our attachments, at one new moment: who joins a cluster makes them news. */

@@ -30,8 +30,8 @@ export class NodeEngine {
     else if (kind === "update") this.#moved(member.name, member.endpoint);
   }
 
-  /** `isGossip`: it came as a rumour, and is told on if it is news. */
-  receive(event: NodeEvent, from: Endpoint | undefined, isGossip: boolean): void {
+  /** `rumour`: the bytes of the event if it came as one; then it is told on if it is news. */
+  receive(event: NodeEvent, from: Endpoint | undefined, rumour?: Uint8Array): void {
     const { networkClock, nodes, isLeaving } = this.#context;
     if (!networkClock.witness(event.lTime)) {
       this.#context.drop("lamportJump", from, `a node event at ${event.lTime}`);
@@ -47,7 +47,7 @@ export class NodeEngine {
     if (event.type === "leave") this.#enter(node, "left");
     // Docker never takes back a node that was said to have left; if gossip sees it alive, it has objected.
     else if (node.isMember) this.#enter(node, "active");
-    if (isGossip) this.#context.broadcastNode(event);
+    if (rumour !== undefined) this.#context.broadcastNode(event, rumour);
   }
 
   /** Tell everybody that we are here, or that we go. */

@@ -45,6 +45,7 @@ import {
   REJOIN_RETRY_MS,
 } from "./limits.ts";
 import { decodeTablesMessage, encodeTablesMessage } from "./message-codec.ts";
+import type { TablesMessage } from "./messages.ts";
 
 /** What a join that we asked gossip for is to lead to. */
 type Join = { readonly kind: "bootstrap" } | { readonly kind: "reconnect"; readonly node: string };
@@ -55,6 +56,7 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   readonly #networks: NetworkEngine;
   readonly #nodes: NodeEngine;
   readonly #syncs: SyncEngine;
+  readonly #decode: (bytes: Uint8Array) => TablesMessage;
   readonly #joins = new Map<RequestId, Join>();
   #bootstrap: readonly Endpoint[] = [];
   #timers = {
@@ -69,6 +71,7 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
 
   constructor(options: TablesEngineOptions, ports: TablesEnginePorts) {
     this.#context = new TablesContext(options, ports);
+    this.#decode = ports.decode ?? decodeTablesMessage;
     this.#entries = new EntryEngine(this.#context);
     this.#networks = new NetworkEngine(this.#context, this.#entries);
     this.#nodes = new NodeEngine(this.#context, this.#entries);
@@ -192,16 +195,16 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   }
 
   #dispatch(payload: Uint8Array, from: Endpoint | undefined): void {
-    const message = decodeTablesMessage(payload);
+    const message = this.#decode(payload);
     if (message.kind === "compound") this.#compound(message.parts, from, false);
     else if (message.kind === "tableEvent") this.#entries.receive(message, payload, { from, isBulk: false });
-    else if (message.kind === "networkEvent") this.#networks.receive(message, from, true);
-    else if (message.kind === "nodeEvent") this.#nodes.receive(message, from, true);
+    else if (message.kind === "networkEvent") this.#networks.receive(message, from, payload);
+    else if (message.kind === "nodeEvent") this.#nodes.receive(message, from, payload);
     else if (message.kind === "pushPullState") {
-      this.#nodes.receive({ kind: "nodeEvent", type: "join", lTime: message.lTime, node: message.node }, from, false);
+      this.#nodes.receive({ kind: "nodeEvent", type: "join", lTime: message.lTime, node: message.node }, from);
       for (const row of message.networks) this.#networks.merge(row, from);
     } else if (message.lTime === 0 || this.#context.tableClock.witness(message.lTime)) {
-      const inside = decodeTablesMessage(message.payload);
+      const inside = this.#decode(message.payload);
       if (inside.kind === "compound") this.#compound(inside.parts, from, true);
       this.#syncs.receive(message, from);
     } else this.#context.drop("lamportJump", from, `a bulk sync at ${message.lTime}`);
@@ -213,10 +216,10 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   }
 
   #part(part: Uint8Array, from: Endpoint | undefined, isBulk: boolean): void {
-    const message = decodeTablesMessage(part);
+    const message = this.#decode(part);
     if (message.kind === "tableEvent") this.#entries.receive(message, part, { from, isBulk });
-    else if (message.kind === "networkEvent" && !isBulk) this.#networks.receive(message, from, true);
-    else if (message.kind === "nodeEvent" && !isBulk) this.#nodes.receive(message, from, true);
+    else if (message.kind === "networkEvent" && !isBulk) this.#networks.receive(message, from, part);
+    else if (message.kind === "nodeEvent" && !isBulk) this.#nodes.receive(message, from, part);
     else throw new Fault("unknownType", `a compound holds ${message.kind}`);
   }
 

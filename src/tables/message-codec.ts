@@ -109,7 +109,8 @@ const tableEvent: Kind<TableEvent> = {
     network: name(fields.networkId),
     table: name(fields.tableName),
     key: name(fields.key),
-    value: bounded(fields.value, VALUE_BYTES_MAX, "a value"),
+    // What is kept for long must not keep a whole packet or stream alive.
+    value: bounded(fields.value, VALUE_BYTES_MAX, "a value").slice(),
     residualReapTime: Math.max(0, fields.residualReapTime),
   }),
 };
@@ -179,7 +180,7 @@ export function encodeTablesMessage(message: TablesMessage): Uint8Array {
   return toBinary(envelope, { $typeName: envelope.typeName, type: number, data } as unknown as Message);
 }
 
-/** Byte fields share memory with `bytes`. Throws `Fault`: `malformed`, `oversize`, `unknownType`, `emptyMessage`. */
+/** Payloads and parts share memory with `bytes`, values are copied. Throws `Fault`: `malformed`, `oversize`, `unknownType`, `emptyMessage`. */
 export function decodeTablesMessage(bytes: Uint8Array): TablesMessage {
   if (bytes.length === 0) throw new Fault("emptyMessage", "a table message of no bytes");
   bounded(bytes, MESSAGE_BYTES_MAX, "a table message");
