@@ -21,7 +21,14 @@ if (name === undefined || file === undefined) {
   process.exitCode = name === undefined ? 0 : 2;
 } else {
   // The cluster of 5,000 holds 25 million member records.
-  const node = ["--max-old-space-size=16000", "--max-semi-space-size=128", "--expose-gc", "--import", "tsx", join(folder, file)];
+  const node = [
+    "--max-old-space-size=16000",
+    "--max-semi-space-size=128",
+    "--expose-gc",
+    "--import",
+    "tsx",
+    join(folder, file),
+  ];
   const child = spawn(process.execPath, [...node, ...options], { stdio: "inherit" });
   child.on("close", (code) => {
     process.exitCode = code ?? 1;
