@@ -12,6 +12,9 @@ import { Fault, type FaultCode, operationFaults } from "../base/fault.ts";
 /** A request is one line of at most so many characters. */
 export const REQUEST_LENGTH_MAX = 4_096;
 
+/** What timers can wait at most; JSON can spell more, even infinity. */
+const TIMEOUT_MS_MAX = 0x7fff_ffff;
+
 export type ControlRequest =
   | { readonly op: "members" | "stats" | "keysList" }
   | { readonly op: "keysInstall" | "keysUse" | "keysRemove"; readonly key: string }
@@ -51,7 +54,7 @@ export function parseRequest(line: string): ControlRequest {
       if (typeof key !== "string") throw new Fault("invalid", `request ${op} needs a key`);
       return { op, key };
     case "leave":
-      if (typeof timeoutMs !== "number" || !(timeoutMs >= 0))
+      if (typeof timeoutMs !== "number" || !(timeoutMs >= 0 && timeoutMs <= TIMEOUT_MS_MAX))
         throw new Fault("invalid", "request leave needs timeoutMs");
       return { op, timeoutMs };
     default:

@@ -78,6 +78,9 @@ test("nonsense is answered with invalid, and endless lines are cut off", async (
         "{}",
         '{"op":"keysUse"}',
         '{"op":"leave","timeoutMs":"1"}',
+        '{"op":"leave","timeoutMs":-1}',
+        '{"op":"leave","timeoutMs":2147483648}',
+        '{"op":"leave","timeoutMs":1e999}',
         '{"op":"__proto__"}',
       ]) {
         assert.equal((JSON.parse(await say(path, `${line}\n`)) as { code: string }).code, "invalid", line);

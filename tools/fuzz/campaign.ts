@@ -1,0 +1,124 @@
+/**
+ * A long run: cuts the work into jobs, gives them to worker threads, adds up what comes back. A target is left alone
+ * after its first finding. Memory is watched across jobs too: the same target in the same thread must not find the
+ * house fuller every time.
+ */
+import { Worker } from "node:worker_threads";
+import { INPUT_BYTES_MAX } from "./draft.ts";
+import { type Finding, growth, type JobReport } from "./job.ts";
+import type { LastInput, Order } from "./worker.ts";
+
+const JOB_INPUTS_MAX = 20_000;
+/** What all jobs of one thread together may leave behind: caches that are full, seeds, compiled code. */
+const RUN_GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+const WORKER_HEAP_MIB = 1_024;
+
+export interface CampaignOptions {
+  readonly targets: readonly string[];
+  readonly seed: number;
+  /** All targets together. */
+  readonly inputs: number;
+  readonly seconds: number | undefined;
+  readonly threads: number;
+  readonly onReport: (report: JobReport) => void;
+}
+
+/** Resolves to what was found, one for each target at most. */
+export async function runCampaign(options: CampaignOptions): Promise<readonly Finding[]> {
+  const started = performance.now();
+  const findings: Finding[] = [];
+  const orders = ordersOf(options);
+  const nextOrder = (): Order | undefined => {
+    const leftMs = options.seconds === undefined ? undefined : options.seconds * 1000 - (performance.now() - started);
+    if (leftMs !== undefined && leftMs <= 0) return undefined;
+    for (;;) {
+      const order = orders.next().value;
+      if (order === undefined || !findings.some(({ target }) => target === order.target))
+        return order && { ...order, leftMs };
+    }
+  };
+  const work = async (): Promise<void> => {
+    let thread = new Thread();
+    for (let order = nextOrder(); order !== undefined; order = nextOrder()) {
+      const report = await thread.run(order);
+      options.onReport(report);
+      if (report.finding !== undefined && !findings.some(({ target }) => target === report.target)) {
+        findings.push(report.finding);
+      }
+      if (thread.isDead) thread = new Thread();
+    }
+    await thread.end();
+  };
+  await Promise.all(Array.from({ length: options.threads }, work));
+  return findings;
+}
+
+/** Targets take turns, so that a run that is cut short has tried all of them. */
+function* ordersOf({ targets, seed, inputs }: CampaignOptions): Generator<Order, undefined> {
+  const each = Math.ceil(inputs / targets.length);
+  const size = Math.min(JOB_INPUTS_MAX, Math.max(1_000, Math.ceil(each / 20)));
+  for (let job = 0; job * size < each; job++) {
+    for (const target of targets) {
+      yield { target, seed, job, inputs: Math.min(size, each - job * size), leftMs: undefined };
+    }
+  }
+  return undefined;
+}
+
+/** Threads of Node.js 20 do not inherit what tsx does to the main thread. */
+const [tsx, worker] = ["tsx/esm/api", "./worker.ts"].map((name) => JSON.stringify(import.meta.resolve(name)));
+const bootstrap = `import(${tsx}).then(({ register }) => { register(); return import(${worker}); })`;
+
+class Thread {
+  isDead = false;
+  readonly #last: LastInput = {
+    length: new Int32Array(new SharedArrayBuffer(4)),
+    bytes: new Uint8Array(new SharedArrayBuffer(INPUT_BYTES_MAX)),
+  };
+  readonly #worker = new Worker(bootstrap, {
+    eval: true,
+    workerData: this.#last,
+    resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB },
+  });
+  /** What was held when each target's first job was done. */
+  readonly #heaps = new Map<string, number>();
+
+  /** One job. A thread that dies has found something too. */
+  run(order: Order): Promise<JobReport> {
+    const worker = this.#worker;
+    return new Promise((resolve) => {
+      const onMessage = (report: JobReport): void => {
+        worker.off("error", onError);
+        resolve(this.#weigh(report));
+      };
+      const onError = (error: Error): void => {
+        this.isDead = true;
+        worker.off("message", onMessage);
+        resolve(this.#death(order, error));
+      };
+      worker.once("message", onMessage);
+      worker.once("error", onError);
+      worker.postMessage(order);
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #weigh(report: JobReport): JobReport {
+    const first = this.#heaps.get(report.target);
+    if (first === undefined) this.#heaps.set(report.target, report.retainedBytes);
+    const grown = report.retainedBytes - (first ?? report.retainedBytes);
+    if (report.finding !== undefined || grown <= RUN_GROWTH_BYTES_MAX) return report;
+    const finding = { target: report.target, problem: growth(grown, report.inputs), input: undefined, foundBytes: 0 };
+    return { ...report, finding };
+  }
+
+  #death({ target }: Order, error: Error): JobReport {
+    const input = this.#last.bytes.slice(0, this.#last.length[0]);
+    const problem = { kind: "death", text: `the thread died: ${error.stack ?? error.message}` } as const;
+    const finding = { target, problem, input, foundBytes: input.length };
+    return { target, inputs: 0, verdicts: {}, slowestMs: 0, retainedBytes: 0, finding };
+  }
+}
