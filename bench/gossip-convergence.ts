@@ -4,7 +4,7 @@
  * Each cell runs twice with the same seeds: with skep's own improvements, and with all of them off, which leaves
  * memberlist's rules as they are written down. Packets are message objects with the sizes of encrypted, uncompressed
  * packets. Links take 0.5 ms plus exponential jitter of 0.5 ms. `--quick`: small clusters, about a minute.
- * `--only join|alarms` runs one half.
+ * `--only join|alarms` runs one half, `--nodes 10,1000` and `--loss 1,5` some of the cells; all of them take hours.
  */
 import { minutes, seconds } from "../src/base/units.ts";
 import { type Improvements, noImprovements } from "../src/gossip/improvements.ts";
@@ -29,8 +29,11 @@ const args = process.argv.slice(2);
 const quick = args.includes("--quick");
 const only = args.includes("--only") ? args[args.indexOf("--only") + 1] : undefined;
 const SEED = 1_000;
-const losses = quick ? [0, 5] : [0, 1, 5, 25];
-const sizes: readonly { readonly nodes: number; readonly trials: number }[] = quick
+const numbers = (option: string): readonly number[] | undefined =>
+  args.includes(option) ? (args[args.indexOf(option) + 1] ?? "").split(",").map(Number) : undefined;
+const losses = numbers("--loss") ?? (quick ? [0, 5] : [0, 1, 5, 25]);
+const wantedNodes = numbers("--nodes");
+const allSizes: readonly { readonly nodes: number; readonly trials: number }[] = quick
   ? [
       { nodes: 10, trials: 5 },
       { nodes: 100, trials: 3 },
@@ -41,6 +44,7 @@ const sizes: readonly { readonly nodes: number; readonly trials: number }[] = qu
       { nodes: 1_000, trials: 3 },
       { nodes: 5_000, trials: 1 },
     ];
+const sizes = allSizes.filter(({ nodes }) => wantedNodes?.includes(nodes) ?? true);
 /** Above this, joining one by one takes longer than what is measured. */
 const WARM_FROM_NODES = 1_000;
 const REST_MS = seconds(20);
