@@ -17,7 +17,7 @@ import {
 } from "../model/security-association.ts";
 import type { EspCiphers } from "../port/esp-cipher.ts";
 import type { AddressKey } from "./address-key.ts";
-import { AssociationDatabase } from "./database.ts";
+import { AssociationDatabase, type Held } from "./database.ts";
 import { type EspDrop, type EspEffect, type EspInput, espDrops, type Usage } from "./effects.ts";
 import { InboundAssociation } from "./inbound.ts";
 import { TOLD_MAX } from "./limits.ts";
@@ -29,6 +29,8 @@ import { getU32, isDatagramTo } from "./packet.ts";
 export interface EspOptions {
   /** The UDP port of what is protected: only datagrams to it go out or come in. VXLAN's is 4789. */
   readonly port: number;
+  /** Overwrite key material when its association is gone or refused: for who installs copies and keeps none. */
+  readonly ownsMaterial?: boolean;
 }
 
 export interface EspPorts {
@@ -44,6 +46,7 @@ const PACKET_BYTES_MIN = 8 + ICV_BYTES_MAX / 2;
 
 export class EspEngine implements Engine<EspInput, EspEffect> {
   readonly #port: number;
+  readonly #ownsMaterial: boolean;
   readonly #ports: EspPorts;
   readonly #database = new AssociationDatabase();
   readonly #drops: Record<EspDrop, number>;
@@ -51,8 +54,9 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
   /** Of all associations; recomputed when one was added, removed or told. */
   #nextAge = Infinity;
 
-  constructor({ port }: EspOptions, ports: EspPorts) {
+  constructor({ port, ownsMaterial = false }: EspOptions, ports: EspPorts) {
     this.#port = port;
+    this.#ownsMaterial = ownsMaterial;
     this.#ports = ports;
     this.#drops = Object.fromEntries(Object.keys(espDrops).map((code) => [code, 0])) as Record<EspDrop, number>;
   }
@@ -64,6 +68,7 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
         this.#take(now, input);
       } catch (error) {
         this.#tell({ do: "refused", fault: faultOf(error) });
+        if (input.on === "install") this.#discard(input.association);
       }
     }
     const told = this.#told;
@@ -117,7 +122,7 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
 
   /** Forget all keys. */
   destroy(): void {
-    for (const held of [...this.#database.all()]) this.#database.remove(held.association).destroy();
+    for (const { association } of [...this.#database.all()]) this.#forget(association);
     this.#nextAge = Infinity;
   }
 
@@ -132,7 +137,10 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
     checkAssociation(association);
     const there = this.#database.find(association);
     if (there !== undefined) {
-      if (isEqual(there.association, association)) return;
+      if (isEqual(there.association, association)) {
+        if (there.association.material !== association.material) this.#discard(association);
+        return;
+      }
       throw new Fault("conflict", `there is another ${associationName(association)}`);
     }
     this.#database.checkRoom(association);
@@ -159,9 +167,19 @@ export class EspEngine implements Engine<EspInput, EspEffect> {
   }
 
   #remove(id: AssociationId): void {
+    const held = this.#forget(id);
+    this.#tell({ do: "removed", id: idOf(held.association), usage: held.usage });
+  }
+
+  #forget(id: AssociationId): Held {
     const held = this.#database.remove(id);
     held.destroy();
-    this.#tell({ do: "removed", id: idOf(held.association), usage: held.usage });
+    this.#discard(held.association);
+    return held;
+  }
+
+  #discard({ material }: SecurityAssociation): void {
+    if (this.#ownsMaterial) material.destroy();
   }
 
   /** Tell the limits of age that have been reached, and find the next. */

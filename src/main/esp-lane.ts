@@ -28,7 +28,7 @@ export interface LaneData {
 const { direction, port, device, espSocket, bell } = workerData as LaneData;
 assert(parentPort !== null, "a lane runs on a thread of its own");
 const parent = parentPort;
-const engine = new EspEngine({ port }, { ciphers: fastestCiphers(), random: systemRandom() });
+const engine = new EspEngine({ port, ownsMaterial: true }, { ciphers: fastestCiphers(), random: systemRandom() });
 
 new Lane(direction, {
   clock: systemClock,

@@ -256,6 +256,28 @@ describe("ESP associations", () => {
     assert.equal(node.engine.associations, ASSOCIATIONS_PER_PEER_MAX);
   });
 
+  test("who owns the key material overwrites it: after removal, after a refusal, after a copy that was not needed", () => {
+    const ports = { ciphers: allCiphers[1]!, random: systemRandom() };
+    const owner = new EspEngine({ port: VXLAN_PORT, ownsMaterial: true }, ports);
+    const key = randomBytes(36);
+    const isGone = ({ material }: SecurityAssociation): boolean => material.equals(new KeyMaterial(new Uint8Array(36)));
+    const make = (changes = {}) => association({ material: new KeyMaterial(key), ...changes });
+    const [first, again, other] = [make(), make(), make({ icvBytes: 8 })];
+    for (const one of [first, again, other, first]) owner.step(0, { on: "install", association: one });
+    assert.deepEqual([first, again, other].map(isGone), [false, true, true]);
+    owner.step(0, { on: "remove", id: first });
+    assert.equal(isGone(first), true);
+    const last = make({ spi: 999 });
+    owner.step(0, { on: "install", association: last });
+    owner.destroy();
+    assert.equal(isGone(last), true);
+    const borrowed = make();
+    const borrower = new EspEngine({ port: VXLAN_PORT }, ports);
+    borrower.step(0, { on: "install", association: borrowed });
+    borrower.destroy();
+    assert.equal(isGone(borrowed), false);
+  });
+
   test("IPv6 addresses", () => {
     const ends = { source: "2001:db8::1", destination: "2001:db8::2" };
     const one = association(ends);
