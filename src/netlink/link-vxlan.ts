@@ -56,6 +56,8 @@ export interface VxlanOptions {
   readonly underlay?: number;
   /** UDP port of the receivers; the kernel's default is not the standard's 4789. */
   readonly port: number;
+  /** Outer packets come from these UDP ports, `to` excluded; without it, from those of the system. */
+  readonly sourcePorts?: { readonly from: number; readonly to: number };
   /** Of outer packets; 0: that of the system. */
   readonly ttl?: number;
   readonly tos?: number;
@@ -103,6 +105,8 @@ export function vxlanParts(options: VxlanOptions): Uint8Array[] {
   const parts = [u32Attribute(IFLA_VXLAN.id, options.vni), be16Attribute(IFLA_VXLAN.port, options.port)];
   parts.push(...addressPart(options.local, IFLA_VXLAN.local, IFLA_VXLAN.local6));
   parts.push(...addressPart(options.group, IFLA_VXLAN.group, IFLA_VXLAN.group6));
+  const { sourcePorts } = options;
+  if (sourcePorts !== undefined) parts.push(attribute(IFLA_VXLAN.portRange, portRangeBytes(sourcePorts)));
   for (const name of numberNames) {
     const value = options[name];
     if (value !== undefined) parts.push(u32Attribute(numbers[name], value));
@@ -128,6 +132,17 @@ function addressPart(address: string | undefined, type4: number, type6: number):
   return [attribute(bytes.length === 4 ? type4 : type6, bytes)];
 }
 
+/** `ifla_vxlan_port_range`: two ports in network byte order. */
+function portRangeBytes({ from, to }: { readonly from: number; readonly to: number }): Uint8Array {
+  return Uint8Array.of(from >> 8, from, to >> 8, to);
+}
+
+function portRangeIn(value: Uint8Array | undefined): VxlanOptions["sourcePorts"] {
+  if (value === undefined || value.length < 4) return undefined;
+  const [from, to] = [(value[0]! << 8) | value[1]!, (value[2]! << 8) | value[3]!];
+  return to === 0 ? undefined : { from, to };
+}
+
 export function vxlanIn(data: Attributes): VxlanOptions {
   const values: Record<string, unknown> = {};
   for (const name of numberNames) Object.assign(values, present(name, u32In(data.get(numbers[name]))));
@@ -136,6 +151,7 @@ export function vxlanIn(data: Attributes): VxlanOptions {
     const value = u8In(data.get(flags[name]));
     if (value !== undefined) values[name] = value !== 0;
   }
+  Object.assign(values, present("sourcePorts", portRangeIn(data.get(IFLA_VXLAN.portRange))));
   const mode = doNotFragmentModes[u8In(data.get(IFLA_VXLAN.doNotFragment)) ?? -1];
   return {
     kind: "vxlan",

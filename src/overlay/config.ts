@@ -7,8 +7,6 @@ import { AUDIT_EVERY_MS, REQUEST_ID, VXLAN_PORT_DEFAULT } from "./limits.ts";
 
 export interface OverlayConfig {
   readonly dataPath: DataPath;
-  /** Bits of the packet mark that say "must be encrypted". The others belong to whoever set them. */
-  readonly mark: { readonly value: number; readonly mask: number };
   /** Tells our associations and policies from others'. */
   readonly requestId: number;
   /** Name of our table of the packet filter. Whatever else is in it is removed. */
@@ -30,7 +28,6 @@ export interface DataPath {
 export function overlayConfig(advertised: string): OverlayConfig {
   return {
     dataPath: { advertised, bound: advertised, port: VXLAN_PORT_DEFAULT },
-    mark: { value: REQUEST_ID, mask: 0xff_ffff },
     requestId: REQUEST_ID,
     table: "skep",
     exit: { bridge: "skep_exit", addresses: ["172.18.0.1/16", "fd00:73:6b65:70::1/64"] },
@@ -39,7 +36,7 @@ export function overlayConfig(advertised: string): OverlayConfig {
 }
 
 /** Throws `Fault` (`invalid`) naming what cannot work. */
-export function checkConfig({ dataPath, mark, requestId, table, exit }: OverlayConfig): void {
+export function checkConfig({ dataPath, requestId, table, exit }: OverlayConfig): void {
   const check = (holds: boolean, why: string): void => {
     if (!holds) throw new Fault("invalid", why);
   };
@@ -50,7 +47,6 @@ export function checkConfig({ dataPath, mark, requestId, table, exit }: OverlayC
   const families = [dataPath.advertised, dataPath.bound].map((address) => addressBytes(address).length);
   check(families[0] === families[1], "the data path's addresses are of two families");
   check(Number.isInteger(dataPath.port) && dataPath.port > 0 && dataPath.port < 65_536, "a port is 1 to 65535");
-  check(mark.value !== 0 && (mark.value & ~mark.mask) === 0, "the mark has bits outside of its mask, or none");
   check(requestId > 0 && requestId <= 0xffff_ffff, "a request id has 32 bits and is not 0");
   check(/^[a-z][a-z0-9_-]{0,30}$/.test(table), `"${table}" is no name of a table`);
   check(/^[a-zA-Z][\w-]{0,14}$/.test(exit.bridge), `"${exit.bridge}" is no name of an interface`);

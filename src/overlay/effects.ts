@@ -56,6 +56,7 @@ export interface VxlanRow {
   readonly local: string;
   readonly port: number;
   readonly learning: boolean;
+  readonly sourcePorts: { readonly from: number; readonly to: number };
   readonly bridge: string;
   readonly mtu: number;
   readonly up: boolean;

@@ -3,7 +3,6 @@
  *
  *   in       VXLAN of an encrypted network must have come by our associations; of any network, from one of its nodes
  *   through  nobody behind this host sends VXLAN of our networks with the host's address
- *   mark     VXLAN of encrypted networks is marked, which is what IPsec policies go by
  *   out      VXLAN of an encrypted network whose route does not lead into IPsec does not leave, whatever the reason
  *   exit     what leaves the exit bridge's subnets takes the address of the host
  *
@@ -25,7 +24,6 @@ const MEMBERS = { 4: "members4", 6: "members6" } as const;
 const bases: Readonly<Record<string, Base>> = {
   in: { type: "filter", hook: "input", priority: -300, policy: "accept" },
   through: { type: "filter", hook: "forward", priority: -300, policy: "accept" },
-  mark: { type: "route", hook: "output", priority: -150, policy: "accept" },
   out: { type: "filter", hook: "postrouting", priority: 300, policy: "accept" },
   exit: { type: "nat", hook: "postrouting", priority: 100, policy: "accept" },
 };
@@ -39,7 +37,7 @@ export function filterOf(config: OverlayConfig): Filter {
   return filter;
 }
 
-function makeFilter({ dataPath, mark, requestId, table, exit }: OverlayConfig): Filter {
+function makeFilter({ dataPath, requestId, table, exit }: OverlayConfig): Filter {
   const own = [...match.udpTo(dataPath.port), ...match.vniIn(OWN)];
   const encrypted = [...match.udpTo(dataPath.port), ...match.vniIn(ENCRYPTED)];
   const dropped = [match.count, match.drop];
@@ -64,7 +62,6 @@ function makeFilter({ dataPath, mark, requestId, table, exit }: OverlayConfig): 
         ),
       ),
       rule("through", "not sent by this host", ...own, ...dropped),
-      rule("mark", "to be encrypted", ...encrypted, ...match.setMark(mark.value, mark.mask)),
       rule("out", "not encrypted", ...encrypted, ...match.leavesInClear(), ...dropped),
       ...exit.addresses.map((address) => rule("exit", address, ...masquerade(address, exit.bridge))),
     ],

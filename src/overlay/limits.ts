@@ -38,6 +38,13 @@ export const SUBNETS_PER_NETWORK_MAX = 32;
 export const ENDPOINTS_MAX = 16_384;
 /** Peer rows of all networks; more are refused and counted. */
 export const PEERS_MAX = 262_144;
+/**
+ * Outer packets of encrypted networks come from UDP ports with these bits, those of plain networks from others: IPsec
+ * cannot look at a VNI, so this is what its policies go by. Receivers do not care, and nothing in between can take it
+ * away as it can a mark. Above what systems choose ports from by default (net.ipv4.ip_local_port_range).
+ */
+export const ENCRYPTED_SOURCE_PORTS = { from: 0xf000, to: 0xffff, mask: 0xf000 } as const;
+export const PLAIN_SOURCE_PORTS = { from: 0x8000, to: 0xf000 } as const;
 /** The lower number wins: the block policy loses against every policy that says how to encrypt. */
 export const BLOCK_PRIORITY = 4_000_000_000;
 /** Between two looks at the kernel when nothing is reported; with the work itself, drift is repaired within 2 s. */

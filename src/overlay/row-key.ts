@@ -10,9 +10,10 @@ export function keyOf(row: Row): string {
       return elementKey(row.set, row.value);
     case "policy": {
       const { direction, selector, mark } = row.policy;
-      const { source, destination } = selector;
+      const { source, destination, sourcePort, sourcePortMask = 0, destinationPort } = selector;
+      const ports = `${sourcePort}/${sourcePortMask}-${destinationPort}`;
       const between = `${source.address}/${source.bits}-${destination.address}/${destination.bits}`;
-      return `policy ${direction} ${between}:${selector.destinationPort} ${mark.value}/${mark.mask}`;
+      return `policy ${direction} ${between} ${ports} ${mark.value}/${mark.mask}`;
     }
     case "association":
       return associationKey(row.association.destination, row.association.spi);

@@ -8,11 +8,11 @@
 import { faultOf } from "../base/fault.ts";
 import type { RingKey } from "../model/ring-key.ts";
 import { checkAssociation, peerOf, type SecurityAssociation } from "../model/security-association.ts";
-import { allIpv4, allIpv6, noLimits, type Policy, type Selector } from "../netlink/xfrm-values.ts";
+import { allIpv4, allIpv6, noLimits, noMark, type Policy, type Selector } from "../netlink/xfrm-values.ts";
 import type { Problem } from "./check-wanted.ts";
 import type { OverlayConfig } from "./config.ts";
 import type { Subject, WantedRow } from "./effects.ts";
-import { BLOCK_PRIORITY } from "./limits.ts";
+import { BLOCK_PRIORITY, ENCRYPTED_SOURCE_PORTS } from "./limits.ts";
 import { familyOf } from "./prefix.ts";
 import { ringAssociations } from "./ring-source.ts";
 import { keyOf } from "./row-key.ts";
@@ -28,13 +28,18 @@ export interface EncryptionRows {
 
 const UDP = 17;
 
-/** VXLAN with the mark does not leave, unless a policy with a lower number says how: one row for each family. */
-export function blockRows({ dataPath, mark }: OverlayConfig): WantedRow[] {
+/** VXLAN of encrypted networks does not leave, unless a policy with a lower number says how: one row for each family. */
+export function blockRows(config: OverlayConfig): WantedRow[] {
   return [allIpv4, allIpv6].map((all) => {
-    const selector: Selector = { ...all, protocol: UDP, destinationPort: dataPath.port };
+    const selector: Selector = { ...all, ...encryptedVxlan(config) };
     const rest = { action: "block", priority: BLOCK_PRIORITY, templates: [], limits: noLimits } as const;
-    return rowOf({ kind: "policy", policy: { direction: "out", selector, mark, ...rest } }, {});
+    return rowOf({ kind: "policy", policy: { direction: "out", selector, mark: noMark, ...rest } }, {});
   });
+}
+
+function encryptedVxlan({ dataPath }: OverlayConfig): Omit<Selector, "source" | "destination" | "interfaceIndex"> {
+  const { from, mask } = ENCRYPTED_SOURCE_PORTS;
+  return { protocol: UDP, sourcePort: from, sourcePortMask: mask, destinationPort: dataPath.port };
 }
 
 /** For every node that takes part in an encrypted network. `blocks`: keys of the rows that have to be there first. */
@@ -83,8 +88,9 @@ function rowsOf(
   return [...associations, rowOf({ kind: "policy", policy: policyOf(outbound, config) }, subject, needs)];
 }
 
-/** VXLAN with the mark to this peer leaves through this association. */
-function policyOf(outbound: SecurityAssociation, { dataPath, mark, requestId }: OverlayConfig): Policy {
+/** VXLAN of encrypted networks to this peer leaves through this association. */
+function policyOf(outbound: SecurityAssociation, config: OverlayConfig): Policy {
+  const { requestId } = config;
   const { source, destination, spi } = outbound;
   const bits = familyOf(destination) === 4 ? 32 : 128;
   const all = bits === 32 ? allIpv4 : allIpv6;
@@ -94,10 +100,9 @@ function policyOf(outbound: SecurityAssociation, { dataPath, mark, requestId }: 
       ...all,
       source: { address: source, bits },
       destination: { address: destination, bits },
-      protocol: UDP,
-      destinationPort: dataPath.port,
+      ...encryptedVxlan(config),
     },
-    mark,
+    mark: noMark,
     action: "allow",
     priority: 0,
     templates: [{ source, destination, spi, requestId, mode: "transport", optional: false }],

@@ -13,6 +13,7 @@ import type { CheckedNetwork, CheckedSubnet } from "./check-wanted.ts";
 import type { OverlayConfig } from "./config.ts";
 import type { Place, Subject, WantedRow } from "./effects.ts";
 import { encryptedElement, memberElement, ownElement } from "./filter.ts";
+import { ENCRYPTED_SOURCE_PORTS, PLAIN_SOURCE_PORTS } from "./limits.ts";
 import type { Endpoint } from "./messages.ts";
 import { BRIDGE, bridgeMac, vethName, vxlanName } from "./names.ts";
 import { isInside, parsePrefix, subnetOf } from "./prefix.ts";
@@ -120,7 +121,8 @@ function vxlanRow({ network }: CheckedNetwork, vni: number, { config, mtu, block
   const { bound, port } = config.dataPath;
   const guards = ["filter", keyOf(ownElement(vni))];
   if (network.encrypted) guards.push(keyOf(encryptedElement(vni)), ...blocks);
-  const device = { name: vxlanName(vni), vni, local: bound, port, learning: false };
+  const { from, to } = network.encrypted ? ENCRYPTED_SOURCE_PORTS : PLAIN_SOURCE_PORTS;
+  const device = { name: vxlanName(vni), vni, local: bound, port, learning: false, sourcePorts: { from, to } };
   return rowOf({ kind: "vxlan", place, ...device, bridge: BRIDGE, mtu, up: true }, {}, [
     ...guards,
     namespaceKey(place),

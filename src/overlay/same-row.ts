@@ -40,10 +40,8 @@ export function canChange(was: Row, row: Row): boolean {
     case "namespace":
     case "address":
       return false;
-    case "vxlan": {
-      const { vni, local, port, learning, place, name } = row;
-      return was.kind === "vxlan" && spell({ vni, local, port, learning, place, name }) === fixedOf(was);
-    }
+    case "vxlan":
+      return was.kind === "vxlan" && fixedOf(was) === fixedOf(row);
     case "veth":
       return was.kind === "veth" && was.far.place === row.far.place && was.far.name === row.far.name;
     default:
@@ -51,6 +49,6 @@ export function canChange(was: Row, row: Row): boolean {
   }
 }
 
-function fixedOf({ vni, local, port, learning, place, name }: Extract<Row, { kind: "vxlan" }>): string {
-  return spell({ vni, local, port, learning, place, name });
+function fixedOf({ vni, local, port, learning, sourcePorts, place, name }: Extract<Row, { kind: "vxlan" }>): string {
+  return spell({ vni, local, port, learning, sourcePorts, place, name });
 }

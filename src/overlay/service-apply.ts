@@ -97,10 +97,12 @@ export class Applier {
   }
 
   /** Born in the sandbox, so it has its final name from the first moment; its socket is the host's. */
-  #putVxlan({ place, name, vni, local, port, learning, bridge, mtu, up }: VxlanRow, isNew: boolean): void {
+  #putVxlan(row: VxlanRow, isNew: boolean): void {
+    const { place, name, vni, local, port, learning, sourcePorts, bridge, mtu, up } = row;
     const { route, namespace } = this.#doors.places.get(place);
     if (isNew) {
-      const options = { kind: "vxlan", vni, local, port, learning, proxy: true, udpChecksum: true } as const;
+      const own = { vni, local, port, learning, sourcePorts };
+      const options = { kind: "vxlan", ...own, proxy: true, udpChecksum: true } as const;
       this.#doors.places.get("host").route.ask(addLink({ name, mtu, namespace, options }));
     }
     const master = this.#link(place, bridge).index;

@@ -1,4 +1,4 @@
-/** What the host's packet filter and IPsec hold of ours, as rows: our table, and what has our request id or mark. */
+/** What the host's packet filter and IPsec hold of ours, as rows: our table, and what has our request id. */
 import { Fault } from "../base/fault.ts";
 import { KeyMaterial } from "../model/key-material.ts";
 import { REPLAY_WINDOW_DEFAULT, ringLimits, type SecurityAssociation } from "../model/security-association.ts";
@@ -14,6 +14,8 @@ import type { AssociationUsage, Filter, Row } from "./effects.ts";
 import { hex } from "./filter.ts";
 import { BLOCK_PRIORITY } from "./limits.ts";
 import { keyOf } from "./row-key.ts";
+
+const UDP = 17;
 
 export function tableOf({ table }: OverlayConfig): Table {
   return { family: "inet", name: table };
@@ -84,10 +86,12 @@ function readable<Item>(messages: readonly NetlinkMessage[], decode: (message: N
   });
 }
 
-/** Ours go by our mark, and are either the block policy or lead to our associations. */
-function isOurs({ mark, priority, templates }: PolicyState, config: OverlayConfig): boolean {
-  if (mark.value !== config.mark.value || mark.mask !== config.mark.mask) return false;
-  return priority === BLOCK_PRIORITY || templates.some(({ requestId }) => requestId === config.requestId);
+/** Ours lead to our associations, or are the block policy. */
+function isOurs({ priority, action, selector, templates }: PolicyState, config: OverlayConfig): boolean {
+  if (templates.some(({ requestId }) => requestId === config.requestId)) return true;
+  const { protocol, destinationPort, sourcePortMask } = selector;
+  const isVxlan = destinationPort === config.dataPath.port && protocol === UDP;
+  return isVxlan && action === "block" && priority === BLOCK_PRIORITY && sourcePortMask !== undefined;
 }
 
 /** The kernel's window tells what it was made from: none is for peers that may restart. */

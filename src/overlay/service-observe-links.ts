@@ -62,8 +62,8 @@ function linkRow(
   const bridge = here.find(({ index }) => index === link.master)?.name ?? "";
   if (link.kind === "bridge") return [{ kind: "bridge", place, name, mac, mtu, up }];
   if (link.vxlan !== undefined) {
-    const { vni, local = "", port, learning = false } = link.vxlan;
-    return [{ kind: "vxlan", place, name, vni, local, port, learning, bridge, mtu, up }];
+    const { vni, local = "", port, learning = false, sourcePorts = { from: 0, to: 0 } } = link.vxlan;
+    return [{ kind: "vxlan", place, name, vni, local, port, learning, sourcePorts, bridge, mtu, up }];
   }
   // The ends in containers are told with the others.
   if (place.startsWith("container:")) return [];

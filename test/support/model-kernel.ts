@@ -42,7 +42,10 @@ export class ModelKernel {
     if (row === undefined) throw new Error(`ENOENT ${key}`);
     this.rows.delete(key);
     if (row.kind === "filter") this.#drop(({ kind }) => kind === "element");
-    if (row.kind === "namespace") this.#drop((other) => "place" in other && other.place === row.place);
+    if (row.kind === "namespace") {
+      const inside = [...this.rows].filter(([, other]) => "place" in other && other.place === row.place);
+      for (const [name] of inside) if (this.rows.has(name)) this.remove(name);
+    }
     if (row.kind === "bridge" || row.kind === "vxlan" || row.kind === "veth") {
       this.#drop((other) => "link" in other && other.place === row.place && other.link === row.name);
     }
@@ -92,22 +95,21 @@ export class ModelKernel {
     return this.rows.has(keyOf({ kind: "element", set: ENCRYPTED, value: hex(vniBytes(vni)) }));
   }
 
-  /** Do the policies keep from leaving what nothing else says how to encrypt? They go by the mark of the filter. */
+  /** Do the policies keep from leaving what nothing else says how to encrypt? */
   isBlocked(): boolean {
     return [...this.rows.values()].filter((row) => row.kind === "policy" && row.policy.action === "block").length === 2;
   }
 
   /** What happens to a packet of an encrypted network on its way to this node. */
   fate(vni: number, vtep: string, wanted: ReadonlyMap<string, WantedRow>): "in clear" | "in ESP" | "dropped" {
-    const filtered = this.isFiltered(vni, wanted);
     const policy = [...this.rows.values()].find(
       (row) =>
         row.kind === "policy" && row.policy.action === "allow" && row.policy.selector.destination.address === vtep,
     );
-    // Without the filter there is no mark, and no policy that applies.
-    if (!filtered) return "in clear";
-    if (policy?.kind !== "policy") return "dropped";
-    const spi = policy.policy.templates[0]?.spi ?? 0;
-    return this.rows.has(`association ${vtep} ${spi}`) ? "in ESP" : "dropped";
+    if (policy?.kind === "policy") {
+      const spi = policy.policy.templates[0]?.spi ?? 0;
+      return this.rows.has(`association ${vtep} ${spi}`) ? "in ESP" : "dropped";
+    }
+    return this.isBlocked() || this.isFiltered(vni, wanted) ? "dropped" : "in clear";
   }
 }
