@@ -89,6 +89,9 @@ const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 const SO_SNDBUFFORCE = 32;
 const IP_MTU_DISCOVER = 10;
+const SO_SNDTIMEO = 21;
+/** A link that stands still holds up a lane for so long, 50 ms, then packets are refused: struct timeval. */
+const sendPatience = new Uint8Array(new BigInt64Array([0n, 50_000n]).buffer);
 const RECEIVE_BUFFER_BYTES = 32 * 1024 * 1024;
 const SEND_BUFFER_BYTES = 4 * 1024 * 1024;
 
@@ -150,6 +153,7 @@ export function openEspSocket(local: string): number {
     option(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER_BYTES);
     // As the kernel's ESP: what is too large for a link is fragmented, never refused.
     option(fd, 0, IP_MTU_DISCOVER, 0);
+    must(setOption(fd, SOL_SOCKET, SO_SNDTIMEO, sendPatience, sendPatience.length), "bound the time of sending");
     const name = socketAddress(local);
     must(bind(fd, name, name.length), `bind ESP to ${local}`);
     return fd;
