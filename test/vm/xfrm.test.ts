@@ -1,0 +1,3 @@
+/** The tests of IPsec again, with a kernel that has all of it. */
+import "../kernel/xfrm.test.ts";
+import "../kernel/xfrm-associations.test.ts";
