@@ -5,12 +5,12 @@
  * Source: net/xfrm/xfrm_user.c of Linux.
  */
 import { Fault } from "../base/fault.ts";
+import { KeyMaterial } from "../model/key-material.ts";
 import { concatBytes } from "../wire/bytes.ts";
 import { attribute, parseAttributes } from "./attributes.ts";
 import { type Message, NLM, type Request } from "./message.ts";
 import { SecretBytes } from "./secret-bytes.ts";
 import { markAttribute, markIn, outputMarkAttributes, outputMarkIn, XFRMA } from "./xfrm-attributes.ts";
-import { EspKey, KEY_BYTES } from "./xfrm-key.ts";
 import {
   ESP,
   familyOf,
@@ -41,6 +41,8 @@ export const associationMessages = {
 export const ALGORITHM = "rfc4106(gcm(aes))";
 const ALGORITHM_NAME_BYTES = 64;
 const ALGORITHM_HEAD_BYTES = ALGORITHM_NAME_BYTES + 8;
+/** Keys of AES with their salts. */
+const KEY_BYTES: readonly number[] = [20, 28, 36];
 /** The kernel's own (XFRMA_REPLAY_ESN_MAX). */
 export const REPLAY_WINDOW_MAX = 4_096;
 /** Wider windows, and sequence numbers of 64 bits, need the newer form of replay state. */
@@ -122,7 +124,6 @@ function check({ source, destination, spi, extendedSequence, replayWindow, icvBi
 /** `xfrm_algo_aead`: name, key bits with salt, ICV bits, key and salt. */
 function algorithmAttribute({ key, icvBits }: Association): Uint8Array {
   return key.withBytes((bytes) => {
-    if (!KEY_BYTES.includes(bytes.length)) throw new Fault("invalid", "an ESP key with salt has 20, 28 or 36 bytes");
     const value = new Uint8Array(ALGORITHM_HEAD_BYTES + bytes.length);
     for (const [at, letter] of [...ALGORITHM].entries()) value[at] = letter.charCodeAt(0);
     viewOf(value).setUint32(ALGORITHM_NAME_BYTES, bytes.length * 8, LITTLE);
@@ -197,7 +198,7 @@ export function decodeAssociation({ body }: Pick<Message, "body">): AssociationS
   };
 }
 
-function algorithmIn(value: Uint8Array | undefined): { key: EspKey; icvBits: IcvBits } {
+function algorithmIn(value: Uint8Array | undefined): { key: KeyMaterial; icvBits: IcvBits } {
   if (value === undefined) throw new Fault("unknownType", "an association without an AEAD cipher");
   const view = structView(value, ALGORITHM_HEAD_BYTES);
   let name = "";
@@ -206,8 +207,9 @@ function algorithmIn(value: Uint8Array | undefined): { key: EspKey; icvBits: Icv
   const icvBits = view.getUint32(ALGORITHM_NAME_BYTES + 4, LITTLE);
   if (icvBits !== 64 && icvBits !== 96 && icvBits !== 128) throw new Fault("malformed", `an ICV of ${icvBits} bits`);
   const keyBytes = view.getUint32(ALGORITHM_NAME_BYTES, LITTLE) / 8;
+  if (!KEY_BYTES.includes(keyBytes)) throw new Fault("malformed", `a key with salt of ${keyBytes} bytes`);
   if (value.length < ALGORITHM_HEAD_BYTES + keyBytes) throw new Fault("truncated", "an association's key is cut off");
-  return { key: new EspKey(value.subarray(ALGORITHM_HEAD_BYTES, ALGORITHM_HEAD_BYTES + keyBytes)), icvBits };
+  return { key: new KeyMaterial(value.subarray(ALGORITHM_HEAD_BYTES, ALGORITHM_HEAD_BYTES + keyBytes)), icvBits };
 }
 
 function replayIn(

@@ -19,7 +19,6 @@
  * limits 64: bytes, packets, age, use; each soft, hard     usage 32: bytes, packets, added, used
  * ```
  */
-import { assert } from "../base/assert.ts";
 import { Fault } from "../base/fault.ts";
 import { addressBytes, addressText } from "../base/ip.ts";
 import type { Direction, Limits, Mode, Prefix, Selector, Template, Usage } from "./xfrm-values.ts";
@@ -222,5 +221,3 @@ export function number(value: number, max: number, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value <= max) return value;
   throw new Fault("invalid", `${what} ${value} is not between 0 and ${max}`);
 }
-
-assert(new Uint8Array(new Uint32Array([1]).buffer)[0] === 1, "netlink is written for little-endian machines");

@@ -5,7 +5,7 @@
  * be compared with the one that was asked for. Addresses are canonical text (base/ip.ts). Only ESP is spoken of.
  * Source: include/uapi/linux/xfrm.h of Linux.
  */
-import type { EspKey, LentKey } from "./xfrm-key.ts";
+import type { KeyMaterial } from "../model/key-material.ts";
 
 /** `mask` 0: no mark. On policies and lookups: does `mark & mask` of the packet equal `value`? */
 export interface Mark {
@@ -102,8 +102,7 @@ export interface Association extends AssociationId {
   /** Ties policies, associations and packet filters together; ours to choose, 0 for none. */
   readonly requestId: number;
   readonly mode: Mode;
-  /** 20, 28 or 36 bytes: key and salt. */
-  readonly key: LentKey;
+  readonly key: KeyMaterial;
   readonly icvBits: IcvBits;
   /** Sequence numbers of 64 bits, of which 32 travel (RFC 4304). Needs a window. */
   readonly extendedSequence: boolean;
@@ -118,7 +117,6 @@ export interface Association extends AssociationId {
 
 /** An association as the kernel has it. */
 export interface AssociationState extends Association {
-  readonly key: EspKey;
   readonly usage: Usage;
   /** Packets refused: below the window, seen before, or with a wrong integrity check. */
   readonly refused: { readonly belowWindow: number; readonly replayed: number; readonly forged: number };
