@@ -94,7 +94,7 @@ describe("encrypted networks without ESP", { skip }, () => {
     "associations are flushed": () => inHosts("ip", "xfrm", "state", "flush"),
     "the packet filter is flushed": () => inHosts("nft", "flush", "ruleset"),
     "both are flushed and the drivers are killed": async () => {
-      for (const { program } of rig.nodes.values()) await program.stop("SIGKILL");
+      for (const node of rig.nodes.values()) await node.kill();
       await inHosts("ip", "xfrm", "policy", "flush");
       await inHosts("nft", "flush", "ruleset");
     },

@@ -6,7 +6,7 @@ import { must, run } from "../../src/lab/program.ts";
 import { until } from "../../src/lab/until.ts";
 import type { Network } from "../../src/overlay/messages.ts";
 import { noLab } from "../support/lab.ts";
-import { type Container, macOf, OverlayRig } from "../support/overlay-rig.ts";
+import { type Container, macOf, OverlayRig, type ProcessNode } from "../support/overlay-rig.ts";
 import { type Tunnelled, tunnelledIn } from "../support/vxlan-frames.ts";
 
 const skip = noLab;
@@ -38,7 +38,7 @@ describe("plain overlay networks", { skip }, () => {
   let b: Container;
   let c: Container;
   before(async () => {
-    rig = await OverlayRig.create(["a", "b", "c", "x"], [red, blue]);
+    rig = await OverlayRig.create(["a", "b", "c", "x"], [red, blue], { drivers: ["a", "b", "c"] });
     a = await rig.addContainer("a", "1", [
       { network: "rednet", addresses: ["10.1.0.11/24", "fd01::11/64"] },
       { network: "bluenet", addresses: ["10.2.0.11/24"] },
@@ -137,7 +137,7 @@ describe("plain overlay networks", { skip }, () => {
     };
     assert.equal(await inject("outsider-one"), false);
     // Control: it is the guard that drops them. The driver, which would put it back, is held.
-    const { program } = rig.nodes.get("a")!;
+    const { program } = rig.nodes.get("a") as ProcessNode;
     program.signal("SIGSTOP");
     await must("ip", ["netns", "exec", a.host.namespace, "nft", "flush", "chain", "inet", "skep", "in"]);
     assert.equal(await inject("outsider-two"), true);

@@ -28,7 +28,7 @@ describe("repair and adoption", { skip }, () => {
   let a: Container;
   let b: Container;
   before(async () => {
-    rig = await OverlayRig.create(["a", "b"], [red, secret], PORT);
+    rig = await OverlayRig.create(["a", "b"], [red, secret], { port: PORT });
     for (const [host, last] of [
       ["a", 11],
       ["b", 12],
@@ -190,7 +190,7 @@ describe("repair and adoption", { skip }, () => {
     const stream = rig.udp(a, "10.1.0.12", { count: 600, gapMs: 5 });
     const bytes = rig.tcp(b, "10.1.0.11", 3_000_000);
     await new Promise((done) => setTimeout(done, 300));
-    await node().program.stop("SIGKILL");
+    await node().kill();
     await rig.start("a");
     node().want(rig.wantedOf(a.host));
     await node().settled();
@@ -201,7 +201,7 @@ describe("repair and adoption", { skip }, () => {
   });
 
   test("what was wanted no more while the driver was dead is gone after its restart", async () => {
-    await node().program.stop("SIGKILL");
+    await node().kill();
     await rig.start("a");
     const wanted = rig.wantedOf(a.host);
     node().want({

@@ -9,6 +9,10 @@ export interface Overheard {
   /** Frames of VXLAN in clear, by VNI. */
   readonly vnis: ReadonlyMap<number, number>;
   readonly esp: number;
+  /** Those that are too small for what the test sends. */
+  readonly espSmall: number;
+  /** The largest, with its Ethernet header. */
+  readonly espBytesMax: number;
   readonly frames: number;
 }
 
@@ -24,13 +28,19 @@ export async function overhear(
   const found = new Set<string>();
   const vnis = new Map<number, number>();
   let esp = 0;
+  let espSmall = 0;
+  let espBytesMax = 0;
   let frames = 0;
   for await (const frame of capture.frames()) {
     frames += 1;
     for (const canary of canaries) if (frame.includes(canary)) found.add(canary);
-    if (isEsp(frame)) esp += 1;
+    if (isEsp(frame)) {
+      esp += 1;
+      if (frame.length < 400) espSmall += 1;
+      espBytesMax = Math.max(espBytesMax, frame.length);
+    }
     const vni = tunnelledIn(frame, rig.port)?.vni;
     if (vni !== undefined) vnis.set(vni, (vnis.get(vni) ?? 0) + 1);
   }
-  return { canaries: [...found], vnis, esp, frames };
+  return { canaries: [...found], vnis, esp, espSmall, espBytesMax, frames };
 }

@@ -8,8 +8,11 @@ import type { Host } from "../../src/lab/host.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import { must, Program, run } from "../../src/lab/program.ts";
 import { until } from "../../src/lab/until.ts";
+import { systemNamespaces } from "../../src/os/namespace.ts";
 import type { Endpoint, Exit, Network, Peer } from "../../src/overlay/messages.ts";
-import type { SpokenStatus, SpokenWanted } from "./overlay-language.ts";
+import type { OverlayService } from "../../src/overlay/service.ts";
+import type { OverlayNodeOptions, SpokenStatus, SpokenWanted } from "./overlay-language.ts";
+import { heardWanted, openOverlay, spokenStatus } from "./overlay-open.ts";
 
 const traffic = fileURLToPath(new URL("traffic.mjs", import.meta.url));
 const nodeProgram = fileURLToPath(new URL("overlay-node.ts", import.meta.url));
@@ -27,10 +30,18 @@ export interface Attachment {
   readonly addresses: readonly string[];
 }
 
+export interface RigOptions {
+  readonly port?: number;
+  /** Drivers in this process instead of their own. */
+  readonly inside?: boolean;
+  readonly drivers?: readonly string[];
+}
+
 export class OverlayRig {
   readonly lab: Lab;
   readonly networks: readonly Network[];
   readonly port: number;
+  readonly inside: boolean;
   /** By host. */
   readonly nodes = new Map<string, OverlayNode>();
   readonly containers: Container[] = [];
@@ -38,16 +49,22 @@ export class OverlayRig {
   keys: SpokenWanted["keys"] = [];
   #sniffs = 0;
 
-  private constructor(lab: Lab, networks: readonly Network[], port: number) {
+  private constructor(lab: Lab, networks: readonly Network[], port: number, inside: boolean) {
     this.lab = lab;
     this.networks = networks;
     this.port = port;
+    this.inside = inside;
   }
 
-  static async create(hosts: readonly string[], networks: readonly Network[], port = 4789): Promise<OverlayRig> {
-    const rig = new OverlayRig(await Lab.create(hosts), networks, port);
+  /** A driver in each host of `drivers`, all by default; the others are outsiders. */
+  static async create(
+    hosts: readonly string[],
+    networks: readonly Network[],
+    { port = 4789, inside = false, drivers = hosts }: RigOptions = {},
+  ): Promise<OverlayRig> {
+    const rig = new OverlayRig(await Lab.create(hosts), networks, port, inside);
     try {
-      await Promise.all(rig.lab.hosts.map((host) => rig.start(host.name)));
+      await Promise.all(drivers.map((host) => rig.start(host)));
       return rig;
     } catch (error) {
       await rig.dispose();
@@ -59,12 +76,17 @@ export class OverlayRig {
   async start(hostName: string): Promise<OverlayNode> {
     const host = this.lab.host(hostName);
     const options = { address: host.address, port: this.port, folder: NAMESPACES, prefix: `${host.namespace}-s` };
+    if (this.inside) {
+      const node = new InsideNode(host, options);
+      this.nodes.set(hostName, node);
+      return node;
+    }
     const program = new Program(`overlay ${hostName}`, "nsenter", [
       `--net=${NAMESPACES}/${host.namespace}`,
       process.execPath,
       ...["--import", "tsx", nodeProgram, JSON.stringify(options)],
     ]);
-    const node = new OverlayNode(host, program);
+    const node = new ProcessNode(host, program);
     this.nodes.set(hostName, node);
     await program.line("start", /"ready":true/, 20_000);
     return node;
@@ -173,7 +195,7 @@ export class OverlayRig {
 
   async dispose(): Promise<void> {
     const prefix = this.lab.switchNamespace.replace(/switch$/, "");
-    await Promise.all([...this.nodes.values()].map(({ program }) => program.stop("SIGKILL")));
+    await Promise.all([...this.nodes.values()].map((node) => node.kill()));
     for (const name of readdirSync(NAMESPACES).filter((one) => one.startsWith(prefix))) {
       const { stdout } = await run("ip", ["netns", "pids", name]);
       for (const pid of stdout.split("\n").filter((line) => line !== "")) killQuietly(Number(pid));
@@ -183,13 +205,46 @@ export class OverlayRig {
   }
 }
 
-export class OverlayNode {
+/** The driver of one host. */
+export abstract class OverlayNode {
   readonly host: Host;
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  abstract want(wanted: SpokenWanted): void;
+  /** It has done what it was told last. */
+  abstract get isDone(): boolean;
+  abstract get status(): SpokenStatus | undefined;
+  /** End it without a word. */
+  abstract kill(): Promise<unknown>;
+  /** What it said last, for messages. */
+  abstract tail(): string;
+
+  /** How often something of ours had to be put right. */
+  get repairs(): number {
+    return Object.values(this.status?.repairs ?? {}).reduce((sum, count) => sum + count, 0);
+  }
+
+  async settled(withinMs = 20_000): Promise<SpokenStatus> {
+    const { value } = await until(
+      `${this.host.name} has what it wants`,
+      withinMs,
+      () => this.isDone && this.status?.settled === true && this.status,
+      () => JSON.stringify(this.status) + this.tail(),
+    );
+    return value;
+  }
+}
+
+/** A process of its own. */
+export class ProcessNode extends OverlayNode {
   readonly program: Program;
   #wants = 0;
 
   constructor(host: Host, program: Program) {
-    this.host = host;
+    super(host);
     this.program = program;
   }
 
@@ -198,9 +253,8 @@ export class OverlayNode {
     this.program.write(JSON.stringify(wanted));
   }
 
-  /** How often something of ours had to be put right. */
-  get repairs(): number {
-    return Object.values(this.status?.repairs ?? {}).reduce((sum, count) => sum + count, 0);
+  get isDone(): boolean {
+    return this.program.lines.filter(({ text }) => text.startsWith('{"done"')).length >= this.#wants;
   }
 
   get status(): SpokenStatus | undefined {
@@ -209,20 +263,43 @@ export class OverlayNode {
     return last === undefined ? undefined : (JSON.parse(last.text) as { status: SpokenStatus }).status;
   }
 
-  /** Milliseconds that each `want` took. */
-  get took(): number[] {
-    const done = this.program.lines.filter(({ text }) => text.startsWith('{"done"'));
-    return done.map(({ text }) => (JSON.parse(text) as { done: number }).done);
+  kill(): Promise<unknown> {
+    return this.program.stop("SIGKILL");
   }
 
-  async settled(withinMs = 10_000): Promise<SpokenStatus> {
-    const { value } = await until(
-      `${this.host.name} has what it wants`,
-      withinMs,
-      () => this.took.length >= this.#wants && this.status?.settled === true && this.status,
-      () => JSON.stringify(this.status) + this.program.tail(8),
-    );
-    return value;
+  tail(): string {
+    return this.program.tail(8);
+  }
+}
+
+/** In this process, for machines on which processes are slow to start. */
+export class InsideNode extends OverlayNode {
+  readonly #service: OverlayService;
+
+  constructor(host: Host, options: OverlayNodeOptions) {
+    super(host);
+    const current = () => systemNamespaces.open(`${NAMESPACES}/${host.namespace}`);
+    this.#service = openOverlay(options, { ...systemNamespaces, current });
+  }
+
+  want(wanted: SpokenWanted): void {
+    this.#service.want(heardWanted(wanted));
+  }
+
+  get isDone(): boolean {
+    return true;
+  }
+
+  get status(): SpokenStatus | undefined {
+    return this.#service.status && (JSON.parse(spokenStatus(this.#service.status)) as SpokenStatus);
+  }
+
+  async kill(): Promise<void> {
+    this.#service.stop();
+  }
+
+  tail(): string {
+    return "";
   }
 }
 
