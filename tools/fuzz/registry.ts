@@ -4,6 +4,7 @@ import { espTargets } from "./targets-esp.ts";
 import { netlinkTargets } from "./targets-netlink.ts";
 import { packetTargets } from "./targets-packet.ts";
 import { streamTargets } from "./targets-stream.ts";
+import { tablesTargets } from "./targets-tables.ts";
 import { textTargets } from "./targets-text.ts";
 import { wireTargets } from "./targets-wire.ts";
 
@@ -12,6 +13,7 @@ export const targets: readonly Target[] = [
   ...netlinkTargets,
   ...packetTargets,
   ...streamTargets,
+  ...tablesTargets,
   ...wireTargets,
   ...textTargets,
 ];
