@@ -34,6 +34,8 @@ export interface RigOptions {
   readonly port?: number;
   /** Drivers in this process instead of their own. */
   readonly inside?: boolean;
+  /** The data path runs on IPv6. */
+  readonly ipv6?: boolean;
   readonly drivers?: readonly string[];
 }
 
@@ -42,6 +44,7 @@ export class OverlayRig {
   readonly networks: readonly Network[];
   readonly port: number;
   readonly inside: boolean;
+  readonly ipv6: boolean;
   /** By host. */
   readonly nodes = new Map<string, OverlayNode>();
   readonly containers: Container[] = [];
@@ -49,20 +52,25 @@ export class OverlayRig {
   keys: SpokenWanted["keys"] = [];
   #sniffs = 0;
 
-  private constructor(lab: Lab, networks: readonly Network[], port: number, inside: boolean) {
+  private constructor(
+    lab: Lab,
+    networks: readonly Network[],
+    { port, inside, ipv6 }: Required<Omit<RigOptions, "drivers">>,
+  ) {
     this.lab = lab;
     this.networks = networks;
     this.port = port;
     this.inside = inside;
+    this.ipv6 = ipv6;
   }
 
   /** A driver in each host of `drivers`, all by default; the others are outsiders. */
   static async create(
     hosts: readonly string[],
     networks: readonly Network[],
-    { port = 4789, inside = false, drivers = hosts }: RigOptions = {},
+    { port = 4789, inside = false, ipv6 = false, drivers = hosts }: RigOptions = {},
   ): Promise<OverlayRig> {
-    const rig = new OverlayRig(await Lab.create(hosts), networks, port, inside);
+    const rig = new OverlayRig(await Lab.create(hosts), networks, { port, inside, ipv6 });
     try {
       await Promise.all(drivers.map((host) => rig.start(host)));
       return rig;
@@ -75,7 +83,7 @@ export class OverlayRig {
   /** Start the driver of a host, in the namespace of the host but in our own tree of files. */
   async start(hostName: string): Promise<OverlayNode> {
     const host = this.lab.host(hostName);
-    const options = { address: host.address, port: this.port, folder: NAMESPACES, prefix: `${host.namespace}-s` };
+    const options = { address: this.vtep(host), port: this.port, folder: NAMESPACES, prefix: `${host.namespace}-s` };
     if (this.inside) {
       const node = new InsideNode(host, options);
       this.nodes.set(hostName, node);
@@ -137,9 +145,17 @@ export class OverlayRig {
       exits: this.exits.filter((one) => one.host === host).map(({ exit }) => exit),
       peers: this.containers
         .filter((container) => container.host !== host)
-        .flatMap((container) => peersOf(container, shared)),
+        .flatMap((container) => this.#peersOf(container, shared)),
       keys: this.keys,
     };
+  }
+
+  #peersOf({ host, endpoints }: Container, shared: ReadonlySet<string>): Peer[] {
+    return endpoints
+      .filter(({ network }) => shared.has(network))
+      .flatMap(({ id, network, addresses, mac }) =>
+        addresses.map((address) => ({ network, endpoint: id, address, mac, vtep: this.vtep(host) })),
+      );
   }
 
   want(): void {
@@ -179,6 +195,11 @@ export class OverlayRig {
       await program.stop("SIGINT");
       return readFileSync(file).includes(text);
     };
+  }
+
+  /** Where the data path of a host is. */
+  vtep(host: Host): string {
+    return this.ipv6 ? host.address6 : host.address;
   }
 
   /** The namespace that is the sandbox of a network. */
@@ -307,14 +328,6 @@ export class InsideNode extends OverlayNode {
 export function macOf(address: string): string {
   const parts = (address.split("/")[0] ?? "").split(".").map((part) => Number(part).toString(16).padStart(2, "0"));
   return ["02", "42", ...parts].join(":");
-}
-
-function peersOf({ host, endpoints }: Container, shared: ReadonlySet<string>): Peer[] {
-  return endpoints
-    .filter(({ network }) => shared.has(network))
-    .flatMap(({ id, network, addresses, mac }) =>
-      addresses.map((address) => ({ network, endpoint: id, address, mac, vtep: host.address })),
-    );
 }
 
 function killQuietly(pid: number): void {
