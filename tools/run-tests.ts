@@ -4,24 +4,30 @@
  * Unit tests and simulations share ONE process: a process of its own costs each file half a second, and tests
  * without common state cannot disturb each other. Tests of the kernel, in rigs and of interoperability follow, one
  * process for each file, one at a time; then those that need Debian's own kernel, all in one process in a virtual machine (vm.ts).
- * Every process is this file again with `--inside`, reporting through test-reporter.ts.
+ * Every process is this file again with `--inside`, reporting through test-reporter.ts. A file that takes longer than
+ * `--file-seconds` (default: see below), or a run that takes longer than `--run-seconds`, is ended, and what hung is named.
  * The last line is `N passed, N failed, N skipped`; the exit code is 0 only when something ran and nothing failed.
  */
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { test } from "node:test";
-import { setTimeout } from "node:timers/promises";
+import { beforeEach, test } from "node:test";
+import { setImmediate, setTimeout } from "node:timers/promises";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { Counts } from "./test-reporter.ts";
+import { parseArgs } from "node:util";
+import { type Counts, lastProgress, writeProgress } from "./test-progress.ts";
+import { Watch, where } from "./test-watch.ts";
 import { inMachine, machineObstacle } from "./vm/tests.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const SUFFIX = ".test.ts";
-/** A process that takes longer hangs, and is ended. */
-const PROCESS_MINUTES_MAX = 12;
+/** Files that share a process are quick; the others meet real peers, or a machine that is ten times slower. */
+const SHARED_FILE_SECONDS_MAX = 300;
+const APART_FILE_SECONDS_MAX = 720;
+const RUN_SECONDS_MAX = 3_600;
+const WATCH_MS = 200;
 const shared = { unit: ["test/house.test.ts", "test/unit"], sim: ["test/sim"] } as const;
 const apart = { kernel: ["test/kernel"], rig: ["test/rig"], interop: ["test/interop"] } as const;
 const machine = { vm: ["test/vm"] } as const;
@@ -30,6 +36,7 @@ const machine = { vm: ["test/vm"] } as const;
 interface Batch {
   readonly files: readonly string[];
   readonly inside: "here" | "machine";
+  readonly fileSecondsMax: number;
 }
 
 const args = process.argv.slice(2);
@@ -50,7 +57,11 @@ async function importAll(files: readonly string[]): Promise<void> {
     await loading;
     if (problems.length > 0) throw problems.length === 1 ? problems[0] : new AggregateError(problems);
   });
+  // Between its begin and its first step the reporter gets to know of each test.
+  beforeEach(() => setImmediate());
+  const counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   for (const file of files) {
+    writeProgress({ file, test: "", counts, isDone: false });
     try {
       await import(pathToFileURL(resolve(root, file)).href);
     } catch (error) {
@@ -70,18 +81,23 @@ function openResources(): string[] {
   return process.getActiveResourcesInfo().filter((name) => !harmless.includes(name));
 }
 
-async function runAll(wanted: readonly string[]): Promise<number> {
+async function runAll(args: string[]): Promise<number> {
   const started = performance.now();
+  const seconds = { type: "string" } as const;
+  const options = { "file-seconds": seconds, "run-seconds": seconds };
+  const { values, positionals } = parseArgs({ args, options, allowPositionals: true });
+  const runEndsAt = started + Number(values["run-seconds"] ?? RUN_SECONDS_MAX) * 1000;
   const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { files, inside } of plan(wanted)) {
-    const counts = inside === "here" ? await runProcess(files) : await runMachine(files);
+  for (const planned of plan(positionals)) {
+    const fileSecondsMax = Number(values["file-seconds"] ?? planned.fileSecondsMax);
+    const counts = await runBatch({ ...planned, fileSecondsMax }, runEndsAt);
     total.passed += counts.passed;
     total.failed += counts.failed;
     total.skipped += counts.skipped;
   }
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  const took = ((performance.now() - started) / 1000).toFixed(1);
   console.log(`\n# tests ${total.passed + total.failed + total.skipped}`);
-  console.log(`# pass ${total.passed}\n# fail ${total.failed}\n# skipped ${total.skipped}\n# seconds ${seconds}`);
+  console.log(`# pass ${total.passed}\n# fail ${total.failed}\n# skipped ${total.skipped}\n# seconds ${took}`);
   console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
@@ -100,8 +116,12 @@ function plan(wanted: readonly string[]): Batch[] {
     else if (kind.endsWith(SUFFIX)) (inMachineFolder(kind) ? far : together).push(relative(root, resolve(kind)));
     else throw new Error(`unknown kind of tests: ${kind}; there are ${names} and paths of *${SUFFIX}`);
   }
-  const batches: Batch[] = [together, ...alone].map((files) => ({ files, inside: "here" }));
-  return [...batches, { files: far, inside: "machine" } as const].filter(({ files }) => files.length > 0);
+  const batches: Batch[] = [
+    { files: together, inside: "here", fileSecondsMax: SHARED_FILE_SECONDS_MAX },
+    ...alone.map((files) => ({ files, inside: "here", fileSecondsMax: APART_FILE_SECONDS_MAX }) as const),
+    { files: far, inside: "machine", fileSecondsMax: APART_FILE_SECONDS_MAX },
+  ];
+  return batches.filter(({ files }) => files.length > 0);
 }
 
 function inMachineFolder(file: string): boolean {
@@ -117,24 +137,29 @@ function testFiles(path: string): string[] {
   return names.sort().flatMap((name) => testFiles(`${path}/${name}`));
 }
 
-/** Run files in one process of a virtual machine; each counts as skipped where there can be none. */
-async function runMachine(files: readonly string[]): Promise<Counts> {
-  const obstacle = await machineObstacle();
+/** Run files in one process; each counts as skipped where it needs a virtual machine and there can be none. */
+async function runBatch(batch: Batch, runEndsAt: number): Promise<Counts> {
+  const { files, inside } = batch;
+  const obstacle = inside === "machine" ? await machineObstacle() : undefined;
   for (const file of obstacle === undefined ? [] : files) console.log(`skip  ${file}: ${obstacle}`);
   if (obstacle !== undefined) return { passed: 0, failed: 0, skipped: files.length };
   const folder = mkdtempSync(join(tmpdir(), "skep-tests-"));
   try {
-    return await runProcess(files, folder);
+    return await runProcess(batch, runEndsAt, folder);
   } finally {
     rmSync(folder, { recursive: true });
   }
 }
 
 /**
- * Run files in one process, in a virtual machine if there is a `folder` to share with it. A process that ends badly
- * without a failed test counts as one failure.
+ * Run files in one process, which keeps its progress in `folder`. A process that ends badly without a failed test, or
+ * has to be ended, counts as one failure.
  */
-function runProcess(files: readonly string[], folder?: string): Promise<Counts> {
+async function runProcess(
+  { files, inside, fileSecondsMax }: Batch,
+  runEndsAt: number,
+  folder: string,
+): Promise<Counts> {
   const reporter = pathToFileURL(join(root, "tools/test-reporter.ts")).href;
   const options = [
     "--import",
@@ -143,35 +168,27 @@ function runProcess(files: readonly string[], folder?: string): Promise<Counts> 
     "--test-reporter-destination=stdout",
     "--test-force-exit",
   ];
-  const inside = [...options, fileURLToPath(import.meta.url), "--inside", ...files];
-  const child = spawn(process.execPath, folder === undefined ? inside : inMachine(inside, folder), {
+  const args = [...options, fileURLToPath(import.meta.url), "--inside", ...files];
+  const path = join(folder, "counts");
+  const written = openSync(path, "w");
+  const child = spawn(process.execPath, inside === "here" ? args : inMachine(args, folder), {
     cwd: root,
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
+    stdio: ["ignore", "inherit", "inherit", written],
   });
-  let written = "";
-  child.stdio[3]?.on("data", (chunk: Uint8Array) => {
-    written += Buffer.from(chunk).toString();
+  closeSync(written);
+  const watch = new Watch(fileSecondsMax, runEndsAt);
+  const timer = setInterval(() => {
+    if (watch.isOverdue(lastProgress(path))) child.kill("SIGKILL");
+  }, WATCH_MS);
+  const end = await new Promise<string | number | null>((done) => {
+    child.on("close", (code, signal) => done(signal ?? code));
   });
-  let overdue = false;
-  const guard = globalThis.setTimeout(() => {
-    overdue = true;
-    child.kill("SIGKILL");
-  }, PROCESS_MINUTES_MAX * 60_000);
-  return new Promise((done) => {
-    child.on("close", (code, signal) => {
-      clearTimeout(guard);
-      if (folder !== undefined) written = readIfThere(join(folder, "counts"));
-      const counts: Counts = written === "" ? { passed: 0, failed: 0, skipped: 0 } : JSON.parse(written);
-      const badEnd = overdue ? `took more than ${PROCESS_MINUTES_MAX} minutes` : `ended with ${signal ?? code}`;
-      if (counts.failed === 0 && (code !== 0 || written === "")) {
-        console.log(`\nFAIL  the process of ${files.join(" ")} ${badEnd}`);
-        counts.failed = 1;
-      }
-      done(counts);
-    });
-  });
-}
-
-function readIfThere(path: string): string {
-  return existsSync(path) ? readFileSync(path, "utf8") : "";
+  clearInterval(timer);
+  const { counts, isDone, ...last } = lastProgress(path);
+  if (watch.verdict !== undefined || (counts.failed === 0 && (end !== 0 || !isDone))) {
+    const reason = watch.verdict ?? `the process of ${files.join(" ")} ended with ${end}${where(last)}`;
+    console.log(`\nFAIL  ${reason}`);
+    counts.failed += 1;
+  }
+  return counts;
 }

@@ -1,18 +1,11 @@
 /**
  * Prints what node:test reports: one line for each file that passes, everything about each test that fails, and why
- * a test was skipped. Writes its counts to file descriptor 3, where run-tests.ts adds them up.
+ * a test was skipped. Writes how far it is, with its counts, for run-tests.ts, who adds them up.
  * Node.js loads it by `--test-reporter`, which wants a default export.
  */
-import { writeSync } from "node:fs";
 import { relative } from "node:path";
 import { inspect } from "node:util";
-
-/** What one process of tests reports to run-tests.ts; tests with subtests count too, suites do not. */
-export interface Counts {
-  passed: number;
-  failed: number;
-  skipped: number;
-}
+import { type Counts, writeProgress } from "./test-progress.ts";
 
 interface TestEvent {
   readonly type: string;
@@ -27,7 +20,6 @@ interface TestEvent {
   };
 }
 
-const COUNTS_FD = 3;
 /** Its own checks are worth a line only when they fail. */
 const RUNNER = "tools/run-tests.ts";
 /** node:test ends with its own totals as diagnostics; ours replace them. The first of them is "tests". */
@@ -42,6 +34,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
   const parents: string[] = [];
   let file: FileLine | undefined;
   for await (const { type, data } of events) {
+    if (type === "test:dequeue") noteBegin(data, counts);
     if (type === "test:start") parents[data.nesting] = data.name;
     if (type === "test:diagnostic") {
       const message = data.message ?? "";
@@ -50,7 +43,7 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
       else if (FIRST_TOTAL.test(message)) {
         // Now and not after the loop: node:test may exit before that.
         if (file !== undefined) yield file.print();
-        writeSync(COUNTS_FD, JSON.stringify(counts));
+        writeProgress({ file: "", test: "", counts, isDone: true });
       }
     }
     if (type !== "test:pass" && type !== "test:fail") continue;
@@ -64,6 +57,12 @@ export default async function* report(events: AsyncIterable<TestEvent>): AsyncGe
     if (data.skip !== undefined) yield `skip  ${fullName(parents, data)}: ${reason(data.skip)}\n`;
     if (type === "test:fail" && !onlySubtestsFailed(data)) yield describeFailure(path, parents, data);
   }
+}
+
+/** A test begins. While files are loaded, run-tests.ts says itself which. */
+function noteBegin({ name, file }: TestEvent["data"], counts: Counts): void {
+  const path = file === undefined ? "" : relative(process.cwd(), file);
+  if (path !== RUNNER) writeProgress({ file: path, test: name, counts, isDone: false });
 }
 
 /** The line about one file; printed when the next file begins. */

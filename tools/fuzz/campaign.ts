@@ -119,6 +119,6 @@ class Thread {
     const input = this.#last.bytes.slice(0, this.#last.length[0]);
     const problem = { kind: "death", text: `the thread died: ${error.stack ?? error.message}` } as const;
     const finding = { target, problem, input, foundBytes: input.length };
-    return { target, inputs: 0, verdicts: {}, slowestMs: 0, retainedBytes: 0, finding };
+    return { target, inputs: 0, verdicts: new Map(), slowestMs: 0, retainedBytes: 0, finding };
   }
 }

@@ -49,7 +49,7 @@ export interface JobReport {
   readonly target: string;
   readonly inputs: number;
   /** Accepted inputs, and refused ones by code. */
-  readonly verdicts: Readonly<Record<string, number>>;
+  readonly verdicts: ReadonlyMap<string, number>;
   readonly slowestMs: number;
   readonly retainedBytes: number;
   readonly finding: Finding | undefined;
@@ -99,7 +99,7 @@ class Job {
     return {
       target: this.#options.target.name,
       inputs: this.#inputs,
-      verdicts: Object.fromEntries(this.#verdicts),
+      verdicts: this.#verdicts,
       slowestMs: this.#slowestMs,
       retainedBytes: this.#heapLast,
       finding: this.#problem && this.#describe(this.#problem),

@@ -10,9 +10,9 @@ export class Tally {
     this.inputs += inputs;
     const row = this.#rows.get(target) ?? { inputs: 0, accepted: 0, slowestMs: 0, codes: new Set() };
     row.inputs += inputs;
-    row.accepted += verdicts["accepted"] ?? 0;
+    row.accepted += verdicts.get("accepted") ?? 0;
     row.slowestMs = Math.max(row.slowestMs, slowestMs);
-    for (const code of Object.keys(verdicts)) if (code !== "accepted") row.codes.add(code);
+    for (const code of verdicts.keys()) if (code !== "accepted") row.codes.add(code);
     this.#rows.set(target, row);
   }
 
