@@ -18,6 +18,10 @@ const traffic = fileURLToPath(new URL("traffic.mjs", import.meta.url));
 const nodeProgram = fileURLToPath(new URL("overlay-node.ts", import.meta.url));
 const NAMESPACES = "/run/netns";
 
+/** How long nothing has to arrive until nothing more is waited for; a machine that is emulated takes its time. */
+const SILENCE_MS = 1_000;
+const SLOW_SILENCE_MS = 8_000;
+
 export interface Container {
   readonly name: string;
   readonly host: Host;
@@ -175,7 +179,8 @@ export class OverlayRig {
     how: { count?: number; bytes?: number; gapMs?: number; text?: string } = {},
   ) {
     const { count = 20, bytes = 200, gapMs = 5, text = "" } = how;
-    const said = await this.#inside(from, "udp", address, `${count}`, `${bytes}`, `${gapMs}`, text);
+    const silenceMs = this.inside ? SLOW_SILENCE_MS : SILENCE_MS;
+    const said = await this.#inside(from, "udp", address, `${count}`, `${bytes}`, `${gapMs}`, `${silenceMs}`, text);
     return JSON.parse(said) as { readonly sent: number; readonly came: number; readonly twice: number };
   }
 

@@ -2,7 +2,9 @@
  * Traffic of containers in plain JavaScript, so that it starts fast.
  *
  *   serve                                     echo on UDP and TCP, IPv4 and IPv6
- *   udp ADDRESS COUNT BYTES GAP_MS TEXT       numbered datagrams that begin with TEXT; prints { sent, came, twice }
+ *   udp ADDRESS COUNT BYTES GAP_MS SILENCE_MS TEXT
+ *                                             numbered datagrams that begin with TEXT; waits for all of them, or until
+ *                                             none has come for SILENCE_MS; prints { sent, came, twice }
  *   tcp ADDRESS BYTES TEXT                    TEXT over and over; prints { came } with how much of it came back
  */
 import { createSocket } from "node:dgram";
@@ -10,8 +12,7 @@ import { connect, createServer } from "node:net";
 
 const [role, address = "", ...rest] = process.argv.slice(2);
 const PORT = 5_000;
-const SILENCE_MS = 700;
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 if (role === "serve") {
   const socket = createSocket({ type: "udp6", recvBufferSize: 4_194_304 });
@@ -22,12 +23,14 @@ if (role === "serve") {
   });
   socket.bind(PORT, "::", () => server.listen(PORT, "::", () => console.log("ready")));
 } else if (role === "udp") {
-  const [count, bytes, gapMs] = rest.map(Number);
-  const text = rest[3] ?? "";
+  const [count, bytes, gapMs, silenceMs] = rest.map(Number);
+  const text = rest[4] ?? "";
   const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", recvBufferSize: 4_194_304 });
   const numbers = new Map();
   socket.on("error", () => undefined);
+  let heardAt = performance.now();
   socket.on("message", (payload) => {
+    heardAt = performance.now();
     const number = /#(\d+)#/.exec(payload.toString("latin1"))?.[1];
     if (payload.length === bytes) numbers.set(number, (numbers.get(number) ?? 0) + 1);
   });
@@ -38,7 +41,10 @@ if (role === "serve") {
     const behind = start + (sent + 1) * gapMs - performance.now();
     if (behind > 0) await pause(behind);
   }
-  await pause(SILENCE_MS);
+  heardAt = Math.max(heardAt, performance.now());
+  while (numbers.size < count && performance.now() - heardAt < silenceMs) await pause(50);
+  // Doubles would come now.
+  await pause(100);
   const twice = [...numbers.values()].filter((times) => times > 1).length;
   console.log(JSON.stringify({ sent: count, came: numbers.size, twice }));
   socket.close();
