@@ -61,12 +61,23 @@ test("who is not root is told the command for root", () => {
   assert.equal(code, 4);
   assert.match(
     said,
-    /run as root: apt-get install iproute2 nftables tcpdump serf qemu-system-x86 busybox-static tshark python3-scapy iperf3$/m,
+    /run as root: apt-get install iproute2 nftables tcpdump serf docker\.io qemu-system-x86 busybox-static tshark python3-scapy iperf3$/m,
   );
 });
 
 test("nothing is said when nothing is missing", () => {
-  const names = ["ip", "nft", "tcpdump", "serf", "qemu-system-x86_64", "busybox", "tshark", "scapy", "iperf3"];
+  const names = [
+    "ip",
+    "nft",
+    "tcpdump",
+    "serf",
+    "dockerd",
+    "qemu-system-x86_64",
+    "busybox",
+    "tshark",
+    "scapy",
+    "iperf3",
+  ];
   const programs = Object.fromEntries(names.map((name) => [name, "exit 0"]));
   assert.deepEqual(setUp("test", "20.19.0", programs), { code: 0, said: "" });
 });
