@@ -1,7 +1,7 @@
 /**
  * A long run: cuts the work into jobs, gives them to worker threads, adds up what comes back. A target is left alone
- * after its first finding. Memory is watched across jobs too: the same target in the same thread must not find the
- * house fuller every time.
+ * after its first finding. Memory is watched across jobs too: what the jobs of one target leave behind in one thread must
+ * not add up.
  */
 import { Worker } from "node:worker_threads";
 import { INPUT_BYTES_MAX } from "./draft.ts";
@@ -9,7 +9,7 @@ import { type Finding, growth, type JobReport } from "./job.ts";
 import type { LastInput, Order } from "./worker.ts";
 
 const JOB_INPUTS_MAX = 20_000;
-/** What all jobs of one thread together may leave behind: caches that are full, seeds, compiled code. */
+/** What all jobs of one target may leave behind in one thread: caches that are full, compiled code. */
 const RUN_GROWTH_BYTES_MAX = 64 * 1024 * 1024;
 const WORKER_HEAP_MIB = 1_024;
 
@@ -80,24 +80,27 @@ class Thread {
     workerData: this.#last,
     resourceLimits: { maxOldGenerationSizeMb: WORKER_HEAP_MIB },
   });
-  /** What was held when each target's first job was done. */
-  readonly #heaps = new Map<string, number>();
+  /** What the jobs of each target have left behind. */
+  readonly #grown = new Map<string, number>();
 
   /** One job. A thread that dies has found something too. */
   run(order: Order): Promise<JobReport> {
     const worker = this.#worker;
     return new Promise((resolve) => {
-      const onMessage = (report: JobReport): void => {
-        worker.off("error", onError);
+      const done = (report: JobReport): void => {
+        for (const [event, listener] of Object.entries(listeners)) worker.off(event, listener);
         resolve(this.#weigh(report));
       };
-      const onError = (error: Error): void => {
+      const die = (error: Error): void => {
         this.isDead = true;
-        worker.off("message", onMessage);
-        resolve(this.#death(order, error));
+        done(this.#death(order, error));
       };
-      worker.once("message", onMessage);
-      worker.once("error", onError);
+      const listeners = {
+        message: done,
+        error: die,
+        exit: (code: number): void => die(new Error(`it ended by itself with ${code}`)),
+      };
+      worker.on("message", listeners.message).on("error", listeners.error).on("exit", listeners.exit);
       worker.postMessage(order);
     });
   }
@@ -107,9 +110,8 @@ class Thread {
   }
 
   #weigh(report: JobReport): JobReport {
-    const first = this.#heaps.get(report.target);
-    if (first === undefined) this.#heaps.set(report.target, report.retainedBytes);
-    const grown = report.retainedBytes - (first ?? report.retainedBytes);
+    const grown = (this.#grown.get(report.target) ?? 0) + report.grownBytes;
+    this.#grown.set(report.target, grown);
     if (report.finding !== undefined || grown <= RUN_GROWTH_BYTES_MAX) return report;
     const finding = { target: report.target, problem: growth(grown, report.inputs), input: undefined, foundBytes: 0 };
     return { ...report, finding };
@@ -119,6 +121,6 @@ class Thread {
     const input = this.#last.bytes.slice(0, this.#last.length[0]);
     const problem = { kind: "death", text: `the thread died: ${error.stack ?? error.message}` } as const;
     const finding = { target, problem, input, foundBytes: input.length };
-    return { target, inputs: 0, verdicts: new Map(), slowestMs: 0, retainedBytes: 0, finding };
+    return { target, inputs: 0, verdicts: new Map(), slowestMs: 0, grownBytes: 0, finding };
   }
 }

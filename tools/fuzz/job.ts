@@ -51,7 +51,8 @@ export interface JobReport {
   /** Accepted inputs, and refused ones by code. */
   readonly verdicts: ReadonlyMap<string, number>;
   readonly slowestMs: number;
-  readonly retainedBytes: number;
+  /** What the inputs left behind, those of the warm-up apart. */
+  readonly grownBytes: number;
   readonly finding: Finding | undefined;
 }
 
@@ -101,7 +102,7 @@ class Job {
       inputs: this.#inputs,
       verdicts: this.#verdicts,
       slowestMs: this.#slowestMs,
-      retainedBytes: this.#heapLast,
+      grownBytes: this.#heapLast - (this.#heapFirst ?? this.#heapLast),
       finding: this.#problem && this.#describe(this.#problem),
     };
   }
