@@ -49,7 +49,7 @@ export class Capture {
         program: new Program(`tcpdump ${name}`, "ip", ["netns", "exec", lab.switchNamespace, "tcpdump", ...args]),
       };
     });
-    await Promise.all(dumps.map(({ program }) => program.line("start", /listening on/, 10_000)));
+    await Promise.all(dumps.map(({ program }) => program.line("start", /listening on/, 120_000)));
     return new Capture(dumps);
   }
 

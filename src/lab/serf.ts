@@ -58,7 +58,7 @@ export class SerfAgent {
     }
     const program = host.start(`serf ${name}`, "serf", args);
     const agent = new SerfAgent(name, host, program, keyringFile);
-    await program.line("start", READY, 20_000);
+    await program.line("start", READY, 120_000);
     for (let attempt = 0; (await agent.command("info")).code !== 0; attempt++) {
       if (attempt > 100 || program.exit !== undefined) throw new Fault("unavailable", `${name}:\n${program.tail(10)}`);
       await new Promise((resolve) => setTimeout(resolve, 100));

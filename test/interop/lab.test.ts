@@ -30,7 +30,7 @@ async function echoes(from: Host, address: string, count: number): Promise<numbe
 async function labWithEcho(): Promise<{ lab: Lab; a: Host; b: Host }> {
   const lab = await Lab.create(["a", "b", "c"]);
   const b = lab.host("b");
-  await b.start("echo", process.execPath, [echo, "answer"]).line("start", /ready/, 10_000);
+  await b.start("echo", process.execPath, [echo, "answer"]).line("start", /ready/, 120_000);
   return { lab, a: lab.host("a"), b };
 }
 

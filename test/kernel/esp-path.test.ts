@@ -68,7 +68,7 @@ for (const [name, make] of [
       await connect(one, other, make);
       await one.run("busybox", "ping", "-c", "5", "-i", "0.05", "-W", "2", "-s", "1300", other.inside);
       const server = other.host.start("iperf3", "iperf3", ["-s", "-1", "--forceflush"]);
-      await server.line("start", /Server listening/, 5000);
+      await server.line("start", /Server listening/, 120_000);
       const result = JSON.parse(await one.run("iperf3", "-c", other.inside, "-n", "32M", "-J")) as {
         end: { sum_received: { bytes: number } };
       };
@@ -79,7 +79,7 @@ for (const [name, make] of [
 
     test("no packet is lost while keys change every second, for 30 seconds", async () => {
       const counter = other.host.start("count", process.execPath, [STREAM, "count"]);
-      await counter.line("start", /ready/, 10_000);
+      await counter.line("start", /ready/, 120_000);
       const sender = one.host.start("send", process.execPath, [STREAM, "send", other.inside, "30", "400"]);
       const old: SecurityAssociation[][] = [];
       for (let round = 1; sender.exit === undefined && round < 60; round++) {

@@ -45,7 +45,7 @@ export class OverlayHost {
     let program: Program | undefined;
     if (kind === "esp") {
       program = host.start("esp", process.execPath, ["--import", "tsx", PROGRAM, DEVICE, host.address]);
-      await program.line("start", /^ready$/, 20_000);
+      await program.line("start", /^ready$/, 120_000);
     }
     const one = new OverlayHost(host, number, program);
     await one.#build(kind);

@@ -100,7 +100,7 @@ export class OverlayRig {
     ]);
     const node = new ProcessNode(host, program);
     this.nodes.set(hostName, node);
-    await program.line("start", /"ready":true/, 20_000);
+    await program.line("start", /"ready":true/, 120_000);
     return node;
   }
 
@@ -136,7 +136,7 @@ export class OverlayRig {
       traffic,
       "serve",
     ]);
-    return program.line("start", /ready/, 10_000);
+    return program.line("start", /ready/, 120_000);
   }
 
   /** What the host's driver should want: its part of everything, and all others as peers. */
@@ -195,7 +195,7 @@ export class OverlayRig {
     const file = `${this.lab.directory}/sniff-${this.#sniffs}.pcap`;
     const args = ["-i", link, "-n", "-s", "0", "-U", "--immediate-mode", "-Z", "root", "-w", file];
     const program = new Program("sniff", "ip", ["netns", "exec", namespace, "tcpdump", ...args]);
-    await program.line("start", /listening on/, 10_000);
+    await program.line("start", /listening on/, 120_000);
     return async (text) => {
       await program.stop("SIGINT");
       return readFileSync(file).includes(text);

@@ -29,7 +29,7 @@ export class Peer extends Talker<PeerCommand, PeerLine> {
     const { name } = options;
     const program = Talker.launch(host, name, "skep-peer.ts", { ...options, address: host.address });
     const peer = new Peer(name, host, program);
-    await program.line("start", /"event":"ready"/, 30_000);
+    await program.line("start", /"event":"ready"/, 120_000);
     return peer;
   }
 

@@ -51,7 +51,7 @@ export class TablesNode extends Talker<TablesCommand, TablesLine> {
     };
     const program: Program = Talker.launch(host, host.name, "tables-peer.ts", options);
     const node = new TablesNode(host.name, program);
-    await program.line("start", /"event":"ready"/, 30_000);
+    await program.line("start", /"event":"ready"/, 120_000);
     return node;
   }
 

@@ -96,7 +96,7 @@ describe("the kernel and we understand each other", { skip: noMachine }, () => {
 
 async function transfer(from: OverlayHost, to: OverlayHost): Promise<void> {
   const server = to.host.start("iperf3", "iperf3", ["-s", "-1", "--forceflush"]);
-  await server.line("start", /Server listening/, 10_000);
+  await server.line("start", /Server listening/, 120_000);
   await from.run("iperf3", "-c", to.inside, "-n", "256K");
   await server.ended(5000);
 }
