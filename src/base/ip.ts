@@ -44,7 +44,7 @@ export function plainAddressBytes(addr: Uint8Array): Uint8Array {
 
 /** Is this text an IP address (and not a name)? */
 export function isAddress(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text) || ipaddr.IPv6.isValid(text);
+  return ipaddr.IPv4.isValidFourPartDecimal(text) || isIpv6(text);
 }
 
 /** The address in canonical text: "::FFFF:10.0.0.1" gives "10.0.0.1". A zone ("%eth0") stays. Throws like `addressBytes`. */
@@ -135,8 +135,14 @@ function bytesOrNothing(address: string | Uint8Array): Uint8Array | undefined {
 
 function parseAddress(text: string): ipaddr.IPv4 | ipaddr.IPv6 {
   if (ipaddr.IPv4.isValidFourPartDecimal(text)) return ipaddr.IPv4.parse(text);
-  if (ipaddr.IPv6.isValid(text)) return ipaddr.IPv6.parse(text);
+  if (isIpv6(text)) return ipaddr.IPv6.parse(text);
   throw new Fault("invalid", `"${text}" is not an IP address`);
+}
+
+/** A zone belongs to IPv6 only: "::ffff:10.0.0.1%eth0" is neither the one nor the other. */
+function isIpv6(text: string): boolean {
+  if (!ipaddr.IPv6.isValid(text)) return false;
+  return !text.includes("%") || !ipaddr.IPv6.parse(text).isIPv4MappedAddress();
 }
 
 function isMapped(addr: Uint8Array): boolean {

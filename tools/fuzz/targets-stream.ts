@@ -5,11 +5,10 @@
 import assert from "node:assert/strict";
 import { Fault } from "../../src/base/fault.ts";
 import { MiB } from "../../src/base/units.ts";
-import type { SymmetricKey } from "../../src/crypt/aead.ts";
 import type { CodecConfig } from "../../src/gossip/codec-options.ts";
 import { compress } from "../../src/gossip/compression.ts";
 import { lan } from "../../src/gossip/config.ts";
-import { Keyring } from "../../src/gossip/keyring.ts";
+import type { Keyring } from "../../src/gossip/keyring.ts";
 import { MEMBERS_MAX, STREAM_UNPACKED_BYTES_MAX, USER_STATE_BYTES_MAX } from "../../src/gossip/limits.ts";
 import { encodeStreamMessage } from "../../src/gossip/message-codec.ts";
 import { MessageType, type StreamMessage, type StreamRequest, type StreamResponse } from "../../src/gossip/messages.ts";
@@ -19,7 +18,7 @@ import { ROW_FAULTS_MAX } from "../../src/gossip/stream-parser.ts";
 import { SeededRandom } from "../../src/sim/random.ts";
 import { assertSame, bytesOf, countingRandom, hashOf } from "./support.ts";
 import { type Target, target } from "./target.ts";
-import { gossipKeys, gossipWords } from "./targets-packet.ts";
+import { allKeys, gossipWords, noKeys, pickKey } from "./targets-packet.ts";
 import { gossipVectors } from "./vectors.ts";
 
 const LABEL = "lab1";
@@ -52,8 +51,8 @@ interface Heard {
 
 type Side = "request" | "response";
 
-function codec(config: Partial<CodecConfig>, keys: readonly SymmetricKey[]): StreamCodec {
-  return new StreamCodec({ config: { ...lan, ...config }, keyring: new Keyring(keys) }, { random });
+function codec(config: Partial<CodecConfig>, keyring: Keyring): StreamCodec {
+  return new StreamCodec({ config: { ...lan, ...config }, keyring }, { random });
 }
 
 function readerOf(codec: StreamCodec, side: Side): StreamReader<StreamRequest | StreamResponse> {
@@ -117,17 +116,17 @@ function checkHeard(heard: Heard, side: Side): void {
   for (const integers of ["unsigned", "signed"] as const) {
     const again = encodeStreamMessage(message, integers);
     assert.ok(again.length <= STREAM_UNPACKED_BYTES_MAX + MiB, "more came out than a stream may unpack to");
-    assertSame(listen(readerOf(codec({}, []), side), [again]), { message, faults: [], refusedRows: 0 });
+    assertSame(listen(readerOf(codec({}, noKeys), side), [again]), { message, faults: [], refusedRows: 0 });
   }
 }
 
-function streamTarget(side: Side, suffix: string, config: Partial<CodecConfig>, keys: readonly SymmetricKey[]): Target {
+function streamTarget(side: Side, suffix: string, config: Partial<CodecConfig>, keyring: Keyring): Target {
   return target<Heard>({
     name: `stream-${side}${suffix}`,
-    about: `a ${side} on a stream${keys.length > 0 ? ", received with keys and a label" : ", received without keys"}`,
+    about: `a ${side} on a stream${keyring.isEmpty ? ", received without keys" : ", received with keys and a label"}`,
     seeds: () => [...streams.map(({ wire }) => wire), ...plainStreams],
     words: gossipWords,
-    decode: (input) => hear(() => readerOf(codec(config, keys), side), input),
+    decode: (input) => hear(() => readerOf(codec(config, keyring), side), input),
     check: (heard) => checkHeard(heard, side),
   });
 }
@@ -143,20 +142,20 @@ function hearSealed(input: Uint8Array): Heard {
   const choice = input[0] ?? 0;
   let plain = input.subarray(1);
   if ((choice & wrap.compress) !== 0 && plain.length > 0) plain = compress(plain);
-  const key = gossipKeys[(choice >> 4) % gossipKeys.length]!;
+  const key = pickKey(choice >> 4);
   const version = (choice & wrap.versionZero) !== 0 ? 0 : 1;
   const frame = sealFrame(key, version, random.bytes(12), plain, noBytes);
   // A codec each: one remembers the nonce of the other.
-  return hear(() => readerOf(codec({}, gossipKeys), sideOf(input)), frame);
+  return hear(() => readerOf(codec({}, allKeys), sideOf(input)), frame);
 }
 
 const headings = [0, wrap.response, wrap.compress, wrap.response | wrap.compress, wrap.versionZero];
 
 export const streamTargets: readonly Target[] = [
-  streamTarget("request", "", {}, []),
-  streamTarget("response", "", {}, []),
-  streamTarget("request", "-keyed", { label: LABEL }, gossipKeys),
-  streamTarget("response", "-keyed", { label: LABEL }, gossipKeys),
+  streamTarget("request", "", {}, noKeys),
+  streamTarget("response", "", {}, noKeys),
+  streamTarget("request", "-keyed", { label: LABEL }, allKeys),
+  streamTarget("response", "-keyed", { label: LABEL }, allKeys),
   target<Heard>({
     name: "stream-sealed",
     about: "what is inside a stream frame, encrypted with the right key",

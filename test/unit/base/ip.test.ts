@@ -32,6 +32,18 @@ test("text of addresses is canonical, and IPv4-mapped becomes IPv4", () => {
   assert.equal(canonicalAddress("FE80::1%eth0"), "fe80::1%eth0");
 });
 
+test("an IPv4-mapped address with a zone is no address", () => {
+  for (const text of ["::ffff:10.0.0.1%eth0", "::ffff:1:1%0"]) {
+    assert.ok(!isAddress(text));
+    for (const parse of [addressBytes, canonicalAddress, (text: string) => parseEndpoint(`[${text}]:1`, 1)]) {
+      assert.throws(
+        () => parse(text),
+        (error) => error instanceof Fault && error.code === "invalid",
+      );
+    }
+  }
+});
+
 test("bytes to text and back loses nothing but the mapping", () => {
   const four = fc.uint8Array({ minLength: 4, maxLength: 4 });
   const sixteen = fc.uint8Array({ minLength: 16, maxLength: 16 });
