@@ -117,8 +117,16 @@ export function unhex(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
+const spelled = new WeakMap<Filter, string>();
+
 /** Filters that do the same are spelled the same: counters count as nothing. Chains and sets may come in any order. */
-export function spellFilter({ table, sets, chains, rules }: Filter): string {
+export function spellFilter(filter: Filter): string {
+  const text = spelled.get(filter) ?? spellAnew(filter);
+  spelled.set(filter, text);
+  return text;
+}
+
+function spellAnew({ table, sets, chains, rules }: Filter): string {
   const spell = (value: unknown): string =>
     JSON.stringify(value, (_, part: unknown) => {
       if (part instanceof Uint8Array) return hex(part);

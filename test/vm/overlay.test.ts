@@ -100,27 +100,28 @@ describe("encrypted networks with the kernel's ESP", { skip }, () => {
     assert.equal(heard.espBytesMax, 1514);
   });
 
-  test("60 rotations, one a second, lose nothing and show nothing", async () => {
-    const started = performance.now();
+  test("60 rotations with a second between lose nothing and show nothing", async () => {
     const heard = await overhear(rig, [CANARY], async () => {
       let rotating = true;
-      const datagrams = rig.udp(a, "10.4.0.12", { count: 3_500, gapMs: 20, text: CANARY });
-      const streamed = (async () => {
-        let bytes = 0;
-        while (rotating) bytes += await rig.tcp(b, "10.4.0.11", 300_000, CANARY);
-        return bytes;
-      })();
+      const whileRotating = async <Result>(work: () => Promise<Result>): Promise<Result[]> => {
+        const results: Result[] = [];
+        while (rotating) results.push(await work());
+        return results;
+      };
+      const datagrams = whileRotating(() => rig.udp(a, "10.4.0.12", { count: 400, gapMs: 20, text: CANARY }));
+      const streams = whileRotating(() => rig.tcp(b, "10.4.0.11", 300_000, CANARY));
       for (let rotation = 0; rotation < ROTATIONS; rotation++) {
         rig.keys = [...rig.keys.slice(1), freshKey()];
         rig.want();
-        await pause(Math.max(0, started + (rotation + 1) * 1_000 - performance.now()));
+        // What is under way has to arrive before the key after the next retires its own.
+        await pause(1_000);
       }
       rotating = false;
-      assert.deepEqual(await datagrams, { sent: 3_500, came: 3_500, twice: 0 });
-      assert.equal((await streamed) % 300_000, 0);
+      for (const { came, twice } of await datagrams) assert.deepEqual([came, twice], [400, 0]);
+      for (const came of await streams) assert.equal(came, 300_000);
     });
     assertSealed(heard, "while rotating");
-    assert.ok(heard.esp > 10_000, `${heard.esp} packets of ESP`);
+    assert.ok(heard.esp > 5_000, `${heard.esp} packets of ESP`);
     for (const node of rig.nodes.values()) {
       const status = await node.settled();
       assert.equal(status.networks["secretnet"]?.state, "ready");
