@@ -8,6 +8,7 @@
  */
 import { Fault } from "../base/fault.ts";
 import { canonicalAddress, isAddress } from "../base/ip.ts";
+import { utf8Length } from "../wire/utf8.ts";
 import { NAME_BYTES_MAX } from "./limits.ts";
 
 export interface JoinTarget {
@@ -18,8 +19,10 @@ export interface JoinTarget {
   readonly port: number;
 }
 
-/** Node name, slash, host name, colon, port. */
-const TARGET_LENGTH_MAX = NAME_BYTES_MAX + 1 + 253 + 1 + 5;
+/** In text form, without the dot at the end. Source: RFC 1035 section 2.3.4. */
+const HOST_LENGTH_MAX = 253;
+/** Node name, slash, host with its last dot or in brackets, colon, port. */
+const TARGET_LENGTH_MAX = NAME_BYTES_MAX + 1 + HOST_LENGTH_MAX + 2 + 1 + 5;
 
 /** Throws `Fault` (`invalid`) that says what is wrong with `text`. */
 export function parseJoinTarget(text: string, defaultPort: number): JoinTarget {
@@ -28,6 +31,7 @@ export function parseJoinTarget(text: string, defaultPort: number): JoinTarget {
   const slash = text.indexOf("/");
   if (slash === 0) throw invalid(text, "has an empty node name before the slash");
   const node = slash < 0 ? "" : text.slice(0, slash);
+  if (utf8Length(node) > NAME_BYTES_MAX) throw invalid(text, `has a node name of more than ${NAME_BYTES_MAX} bytes`);
   const place = text.slice(slash + 1);
   if (place === "") throw invalid(text, "names no host");
   const { host, port } = splitPort(text, place);
@@ -56,6 +60,9 @@ function parsePort(text: string, port: string): number {
 }
 
 function canonicalHost(text: string, host: string): string {
+  if (host.replace(/\.$/, "").length > HOST_LENGTH_MAX) {
+    throw invalid(text, `has a host of more than ${HOST_LENGTH_MAX} characters`);
+  }
   if (isAddress(host)) return canonicalAddress(host);
   if (host.includes(":")) throw invalid(text, "has brackets around something that is no IPv6 address");
   if (/^[\d.]+$/.test(host)) throw invalid(text, "has an IPv4 address that is not four numbers from 0 to 255");

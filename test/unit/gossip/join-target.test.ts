@@ -16,6 +16,7 @@ test("a target is [nodename/]host[:port]", () => {
     ["a/db1.example.org.:1", "a", "db1.example.org.", 1],
     ["node 1/[::1]:65535", "node 1", "::1", 65535],
     ["under_score:9", "", "under_score", 9],
+    [`${"n".repeat(255)}/${"h".repeat(253)}.:65535`, "n".repeat(255), `${"h".repeat(253)}.`, 65535],
   ];
   for (const [text, node, host, port] of cases)
     assert.deepEqual(parseJoinTarget(text, 7946), { node, host, port }, text);
@@ -38,6 +39,11 @@ test("what cannot be a target is refused with the reason", () => {
     ["10.0.0.256", /four numbers/],
     ["a b", /neither/],
     ["x".repeat(1000), /longer/],
+    ["x".repeat(254), /host of more than 253/],
+    [`${"0.".repeat(127)}1:7946`, /host of more than 253/],
+    [`[fe80::1%${"x".repeat(250)}]:1`, /host of more than 253/],
+    [`${"x".repeat(256)}/a`, /node name of more than 255/],
+    [`${"\u00fc".repeat(128)}/a`, /node name of more than 255/],
   ];
   for (const [text, reason] of cases) {
     assert.throws(
