@@ -4,13 +4,14 @@
  * not add up.
  */
 import { Worker } from "node:worker_threads";
+import { MiB } from "../../src/base/units.ts";
 import { INPUT_BYTES_MAX } from "./draft.ts";
 import { type Finding, growth, type JobReport } from "./job.ts";
 import type { LastInput, Order } from "./worker.ts";
 
 const JOB_INPUTS_MAX = 20_000;
 /** What all jobs of one target may leave behind in one thread: caches that are full, compiled code. */
-const RUN_GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+const RUN_GROWTH_BYTES_MAX = 64 * MiB;
 const WORKER_HEAP_MIB = 1_024;
 
 export interface CampaignOptions {

@@ -4,6 +4,7 @@
  * Inputs run in short slices under a guard that stops endless loops; what was under way when a slice had to be stopped
  * is tried again alone before it is called a hang, because a busy machine can stop for a second too.
  */
+import { MiB } from "../../src/base/units.ts";
 import { SeededRandom } from "../../src/sim/random.ts";
 import { finishesWithin } from "./guard.ts";
 import { retainedBytes } from "./heap.ts";
@@ -15,7 +16,7 @@ import { isProblem, isSameProblem, judge, type Problem, type Verdict } from "./v
 /** One input may take so long. */
 export const INPUT_MS_MAX = 1_000;
 /** What the inputs of one job may leave behind. A replay cache fills a part of it. */
-export const JOB_GROWTH_BYTES_MAX = 24 * 1024 * 1024;
+export const JOB_GROWTH_BYTES_MAX = 16 * MiB;
 const SLICE_MS = 100;
 const HEAP_EVERY_MS = 1_000;
 const WARM_UP_INPUTS = 500;
@@ -168,7 +169,7 @@ class Job {
 
 /** So many bytes more than at first are still reachable. */
 export function growth(bytes: number, inputs: number): Problem {
-  const mebibytes = (bytes / 1024 / 1024).toFixed(1);
+  const mebibytes = (bytes / MiB).toFixed(1);
   return { kind: "growth", text: `${mebibytes} MiB more are held after ${inputs} inputs than at first` };
 }
 
