@@ -49,6 +49,8 @@ export const LAMPORT_JUMP_MAX = 2 ** 32;
 export const TOMBSTONE_MEMORY_MS = hours(36);
 /** One message, decoded. */
 export const MESSAGE_BYTES_MAX = 20 * MiB;
+/** Fields of one message, beside those of a list: several times what any has, so that later ones find room. */
+export const FIELDS_MAX = 64;
 /** Events of one compound. */
 export const COMPOUND_EVENTS_MAX = 262_144;
 /** Attachments of one push/pull. */

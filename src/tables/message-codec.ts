@@ -7,9 +7,11 @@
  */
 import { type DescMessage, fromBinary, type Message, toBinary } from "@bufbuild/protobuf";
 import { Fault } from "../base/fault.ts";
+import { limitFields } from "./field-limit.ts";
 import {
   ATTACHMENTS_MAX,
   COMPOUND_EVENTS_MAX,
+  FIELDS_MAX,
   LAMPORT_MAX,
   MESSAGE_BYTES_MAX,
   NAME_LENGTH_MAX,
@@ -54,6 +56,8 @@ const changes = ["invalid", "create", "update", "delete"] as const;
 interface Kind<M extends TablesMessage> {
   readonly number: number;
   readonly desc: DescMessage;
+  /** Beside `FIELDS_MAX`: of the field that may stand there many times. */
+  readonly repeatedMax?: number;
   readonly write: (message: M) => object;
   readonly read: (fields: Fields) => M;
 }
@@ -118,6 +122,7 @@ const tableEvent: Kind<TableEvent> = {
 const pushPullState: Kind<PushPullState> = {
   number: 3,
   desc: descriptor("NetworkPushPull"),
+  repeatedMax: ATTACHMENTS_MAX,
   write: ({ lTime, networks, node }) => ({
     lTime: BigInt(lTime),
     networks: networks.map((entry) => ({
@@ -132,7 +137,7 @@ const pushPullState: Kind<PushPullState> = {
   read: (fields) => ({
     kind: "pushPullState",
     lTime: time(fields.lTime),
-    networks: bounded(fields.networks as readonly Fields[], ATTACHMENTS_MAX, "a state exchange").map(networkEntry),
+    networks: (fields.networks as readonly Fields[]).map(networkEntry),
     node: name(fields.nodeName),
   }),
 };
@@ -140,6 +145,7 @@ const pushPullState: Kind<PushPullState> = {
 const bulkSync: Kind<BulkSync> = {
   number: 4,
   desc: descriptor("BulkSyncMessage"),
+  repeatedMax: NETWORKS_MAX,
   write: ({ lTime, unsolicited, node, networks, payload }) => ({
     lTime: BigInt(lTime),
     unsolicited,
@@ -152,7 +158,7 @@ const bulkSync: Kind<BulkSync> = {
     lTime: time(fields.lTime),
     unsolicited: fields.unsolicited,
     node: name(fields.nodeName),
-    networks: bounded(fields.networks as readonly string[], NETWORKS_MAX, "a bulk sync").map(name),
+    networks: (fields.networks as readonly string[]).map(name),
     payload: fields.payload,
   }),
 };
@@ -160,12 +166,13 @@ const bulkSync: Kind<BulkSync> = {
 const compound: Kind<Compound> = {
   number: 5,
   desc: descriptor("CompoundMessage"),
+  repeatedMax: COMPOUND_EVENTS_MAX,
   write: ({ parts }) => ({
     messages: parts.map((payload) => ({ $typeName: descriptor("SimpleMessage").typeName, payload })),
   }),
   read: (fields) => ({
     kind: "compound",
-    parts: bounded(fields.messages, COMPOUND_EVENTS_MAX, "a compound").map(({ payload }) => payload),
+    parts: fields.messages.map(({ payload }) => payload),
   }),
 };
 
@@ -184,13 +191,14 @@ export function encodeTablesMessage(message: TablesMessage): Uint8Array {
 export function decodeTablesMessage(bytes: Uint8Array): TablesMessage {
   if (bytes.length === 0) throw new Fault("emptyMessage", "a table message of no bytes");
   bounded(bytes, MESSAGE_BYTES_MAX, "a table message");
-  const { type, data } = parse(envelope, bytes);
+  const { type, data } = parse(envelope, bytes, FIELDS_MAX);
   const kind = byNumber.get(type);
   if (kind === undefined) throw new Fault("unknownType", `table message of type ${type}`);
-  return kind.read(parse(kind.desc, data));
+  return kind.read(parse(kind.desc, data, FIELDS_MAX + (kind.repeatedMax ?? 0)));
 }
 
-function parse(desc: DescMessage, bytes: Uint8Array): Fields {
+function parse(desc: DescMessage, bytes: Uint8Array, fieldsMax: number): Fields {
+  limitFields(bytes, fieldsMax);
   try {
     return fromBinary(desc, bytes, { readUnknownFields: false }) as unknown as Fields;
   } catch (error) {
