@@ -31,6 +31,8 @@ export interface JobOptions {
   /** Which part of the run this is. */
   readonly job: number;
   readonly inputs: number;
+  /** How long one input may take; the default is `INPUT_MS_MAX`. */
+  readonly inputMsMax?: number;
   /** When to stop early, on the clock of `performance.now()`. */
   readonly endsAt?: number;
   /** Told of every input before it runs, for the case that it takes the process with it. */
@@ -73,6 +75,7 @@ export function judgeWithin(target: Target, input: Uint8Array, ms = INPUT_MS_MAX
 
 class Job {
   readonly #options: JobOptions;
+  readonly #inputMsMax: number;
   readonly #mutator: Mutator;
   readonly #verdicts = new Map<string, number>();
   #inputs = 0;
@@ -85,6 +88,7 @@ class Job {
 
   constructor(options: JobOptions) {
     this.#options = options;
+    this.#inputMsMax = options.inputMsMax ?? INPUT_MS_MAX;
     const { target, seed, job } = options;
     const seeds = target.seeds();
     this.#mutator = new Mutator({ seeds, words: target.words ?? [] }, new SeededRandom(seed, `${target.name} ${job}`));
@@ -94,7 +98,7 @@ class Job {
 
   run(): JobReport {
     while (this.#problem === undefined && !this.#isOver()) {
-      if (!finishesWithin(SLICE_MS + INPUT_MS_MAX, () => this.#slice())) this.#confirmHang();
+      if (!finishesWithin(SLICE_MS + this.#inputMsMax, () => this.#slice())) this.#confirmHang();
       this.#weigh(false);
     }
     if (this.#problem === undefined) this.#weigh(true);
@@ -118,7 +122,7 @@ class Job {
       this.#try(this.#mutator.next());
       const after = performance.now();
       if (after - before > this.#slowestMs) this.#slowestMs = after - before;
-      if (after - before > INPUT_MS_MAX) this.#confirmHang();
+      if (after - before > this.#inputMsMax) this.#confirmHang();
       before = after;
     }
   }
@@ -140,8 +144,8 @@ class Job {
   /** Twice, alone: only what is slow every time is a finding. */
   #confirmHang(): void {
     const { target } = this.#options;
-    const isSlow = (): boolean => isHang(judgeWithin(target, this.#input));
-    if (isSlow() && isSlow()) this.#problem ??= { kind: "hang", text: `no answer within ${INPUT_MS_MAX} ms` };
+    const isSlow = (): boolean => isHang(judgeWithin(target, this.#input, this.#inputMsMax));
+    if (isSlow() && isSlow()) this.#problem ??= { kind: "hang", text: `no answer within ${this.#inputMsMax} ms` };
   }
 
   #weigh(isLast: boolean): void {
@@ -159,7 +163,7 @@ class Job {
     const foundBytes = this.#input.length;
     if (problem.kind === "growth") return { target: target.name, problem, input: undefined, foundBytes };
     const isSame = (input: Uint8Array): boolean => {
-      const verdict = judgeWithin(target, input);
+      const verdict = judgeWithin(target, input, this.#inputMsMax);
       return isProblem(verdict) && isSameProblem(verdict, problem);
     };
     const input = minimise(this.#input, isSame, problem.kind === "hang" ? HANG_TRIES_MAX : undefined);
