@@ -112,7 +112,9 @@ function newsRows(): Cell[][] {
       for (const rule of rules) {
         const started = performance.now();
         const results = Array.from({ length: trials }, (_, at) => trial(rule, nodes, loss, SEED + at));
-        rows.push(newsRow(rule, nodes, loss, results));
+        const row = newsRow(rule, nodes, loss, results);
+        rows.push(row);
+        console.error(row.join(" | "));
         console.error(`${rule.name} ${nodes} nodes, ${loss} % loss: ${inSeconds(performance.now() - started)} s`);
       }
     }
