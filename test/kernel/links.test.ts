@@ -31,12 +31,7 @@ test("a bridge is as ordered, and reads back as it is", { skip }, () =>
     } as const;
     one.change(addLink({ name: "br0", mac: "02:42:0a:00:01:01", mtu: 1450, up: true, options }));
     const [seen] = one.ip("link", "show", "br0");
-    assert.deepEqual(fields(seen, "address mtu operstate linkinfo.info_kind"), [
-      "02:42:0a:00:01:01",
-      1450,
-      "DOWN",
-      "bridge",
-    ]);
+    assert.deepEqual(fields(seen, "address mtu linkinfo.info_kind"), ["02:42:0a:00:01:01", 1450, "bridge"]);
     assert.deepEqual(flagsOf(seen).includes("UP"), true);
     const names = ["ageing_time", "stp_state", "mcast_snooping", "nf_call_iptables", "nf_call_ip6tables"];
     assert.deepEqual(fields(seen, names.map((name) => `linkinfo.info_data.${name}`).join(" ")), [7700, 0, 0, 0, 0]);
@@ -153,16 +148,12 @@ test("both ends of a veth are as ordered, the far one in another namespace", { s
       }),
     );
     far.change(changeLink(far.link("eth0").index, { up: true }));
-    assert.deepEqual(fields(near.ip("link", "show", "veth0")[0], "address mtu operstate"), [
-      "02:00:00:00:00:01",
-      1400,
-      "UP",
-    ]);
-    assert.deepEqual(fields(far.ip("link", "show", "eth0")[0], "address mtu operstate"), [
-      "02:00:00:00:00:02",
-      1400,
-      "UP",
-    ]);
+    const nearSeen = near.ip("link", "show", "veth0")[0];
+    assert.deepEqual(fields(nearSeen, "address mtu"), ["02:00:00:00:00:01", 1400]);
+    assert.ok(flagsOf(nearSeen).includes("UP"), "up");
+    const farSeen = far.ip("link", "show", "eth0")[0];
+    assert.deepEqual(fields(farSeen, "address mtu"), ["02:00:00:00:00:02", 1400]);
+    assert.ok(flagsOf(farSeen).includes("UP"), "up");
     assert.equal(near.link("veth0").kind, "veth");
     assert.equal(near.link("veth0").partner, far.link("eth0").index);
     assert.equal(near.link("veth0").carrier, true);
