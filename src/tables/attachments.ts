@@ -1,10 +1,12 @@
 /** Which nodes have a part in which networks: both ways round, with the Lamport time of what is known. */
 export interface Attachment {
-  lTime: number;
+  readonly lTime: number;
   /** It ended; remembered for a while, so that old news does not bring it back. */
-  isLeaving: boolean;
-  /** When an attachment that ended is forgotten. */
-  forgetAt: number;
+  readonly isLeaving: boolean;
+  /** Of one that ended: until when others are told. */
+  readonly toldUntil?: number;
+  /** Entries of the node up to this time of the tables belong to an attachment that ended. */
+  readonly entriesAfter?: number;
 }
 
 export class Attachments {
@@ -41,6 +43,11 @@ export class Attachments {
     if (this.#byNode.get(node)?.delete(network) !== true) return;
     this.#size -= 1;
     this.#detach(node, network);
+  }
+
+  /** How many one node has, those that ended included. */
+  countOf(node: string): number {
+    return this.#byNode.get(node)?.size ?? 0;
   }
 
   /** Everything about a node. */

@@ -9,6 +9,7 @@ import type { Random } from "../port/random.ts";
 import { Attachments } from "./attachments.ts";
 import type { EntryChange, NodeState, RequestId, TablesEffect } from "./effects.ts";
 import { Entries, type Entry, isVisible } from "./entries.ts";
+import type { Heard } from "./heard.ts";
 import { LamportClock } from "./lamport-clock.ts";
 import { encodeTablesMessage } from "./message-codec.ts";
 import type { NetworkEvent, NodeEvent, TablesMessage } from "./messages.ts";
@@ -47,6 +48,7 @@ export interface KnownNode {
   forgetAt: number;
   /** It has signed an entry: from then on it signs all. */
   signs: boolean;
+  readonly heard: Heard;
 }
 
 /** A network that we are attached to. */
@@ -89,6 +91,8 @@ export class TablesContext {
   now = 0;
   effects: TablesEffect[] = [];
   isLeaving = false;
+  /** What was refused, by reason. */
+  readonly drops = new Map<DecodeFaultCode, number>();
   readonly counts = { stale: 0, repairs: 0, received: 0, syncsSent: 0, syncsReceived: 0, syncTimeouts: 0 };
   #lastRequest: RequestId = 0;
 
@@ -107,6 +111,7 @@ export class TablesContext {
   }
 
   drop(code: DecodeFaultCode, from: Endpoint | undefined, detail: string): void {
+    this.drops.set(code, (this.drops.get(code) ?? 0) + 1);
     this.effects.push({ do: "drop", code, from, detail });
   }
 
@@ -172,7 +177,7 @@ export class TablesContext {
   }
 }
 
-function sameValue(one: Uint8Array, other: Uint8Array): boolean {
+export function sameValue(one: Uint8Array, other: Uint8Array): boolean {
   if (one === other) return true;
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }

@@ -18,6 +18,7 @@ export interface TablesDump {
     readonly queue: number;
     readonly rebroadcasts: number;
     readonly entries: number;
+    readonly bytes: number;
   }[];
   readonly entries: readonly {
     readonly network: string;
@@ -30,10 +31,12 @@ export interface TablesDump {
   }[];
   readonly queues: { readonly nodeEvents: number; readonly networkEvents: number; readonly syncsPending: number };
   readonly counts: Readonly<TablesContext["counts"]>;
+  /** What was refused, by reason (the codes of `base/fault.ts`). */
+  readonly drops: Readonly<Record<string, number>>;
 }
 
 export function dumpOf(context: TablesContext, syncsPending: number): TablesDump {
-  const { name, nodes, own, attachments, entries, networkClock, tableClock, counts } = context;
+  const { name, nodes, own, attachments, entries, networkClock, tableClock, counts, drops } = context;
   return {
     node: name,
     clocks: { network: networkClock.time, table: tableClock.time },
@@ -45,6 +48,7 @@ export function dumpOf(context: TablesContext, syncsPending: number): TablesDump
       queue: queue.size,
       rebroadcasts: rebroadcasts.size,
       entries: entries.count(id),
+      bytes: entries.bytes(id),
     })),
     entries: [...own.keys()].flatMap((network) =>
       entries.of(network).map(({ table, key, owner, lTime, value, isDeleted, isSuspended }) => {
@@ -58,5 +62,6 @@ export function dumpOf(context: TablesContext, syncsPending: number): TablesDump
       syncsPending,
     },
     counts: { ...counts },
+    drops: Object.fromEntries(drops),
   };
 }

@@ -10,40 +10,54 @@ import type { Endpoint } from "../port/endpoint.ts";
 import type { NodeState } from "./effects.ts";
 import type { KnownNode, TablesContext } from "./engine-context.ts";
 import type { EntryEngine } from "./engine-entries.ts";
+import type { NetworkEngine } from "./engine-networks.ts";
+import type { RepairEngine } from "./engine-repairs.ts";
+import { Heard } from "./heard.ts";
 import { NODE_TOMBSTONE_MS } from "./limits.ts";
 import type { NodeEvent } from "./messages.ts";
 
 export class NodeEngine {
   readonly #context: TablesContext;
   readonly #entries: EntryEngine;
+  readonly #networks: NetworkEngine;
+  readonly #repairs: RepairEngine;
+  #announcedAt = 0;
 
-  constructor(context: TablesContext, entries: EntryEngine) {
+  constructor(context: TablesContext, entries: EntryEngine, networks: NetworkEngine, repairs: RepairEngine) {
     this.#context = context;
     this.#entries = entries;
+    this.#networks = networks;
+    this.#repairs = repairs;
+  }
+
+  /** The Lamport time at which we said last that we are here, or that we go. */
+  get announcedAt(): number {
+    return this.#announcedAt;
   }
 
   /** Gossip tells of a member. */
   member({ kind, member }: MemberEvent): void {
     if (this.#context.isSelf(member.name)) return;
     if (kind === "join") this.#joined(member.name, member.endpoint);
-    else if (kind === "leave") this.#gone(member.name);
+    else if (kind === "leave") this.#gone(member.name, member.state === "left");
     else if (kind === "update") this.#moved(member.name, member.endpoint);
   }
 
   /** `rumour`: the bytes of the event if it came as one; then it is told on if it is news. */
   receive(event: NodeEvent, from: Endpoint | undefined, rumour?: Uint8Array): void {
-    const { networkClock, nodes, isLeaving } = this.#context;
-    if (!networkClock.witness(event.lTime)) {
+    const { networkClock, nodes, isLeaving, now } = this.#context;
+    if (!networkClock.witness(event.lTime, now)) {
       this.#context.drop("lamportJump", from, `a node event at ${event.lTime}`);
       return;
     }
     if (this.#context.isSelf(event.node)) {
-      if (event.type === "leave" && !isLeaving) this.#contradict();
+      if (event.type === "leave" && !isLeaving && event.lTime >= this.#announcedAt) this.#contradict();
       return;
     }
     const node = nodes.get(event.node);
     if (node === undefined || node.lTime >= event.lTime) return;
     node.lTime = event.lTime;
+    node.heard.hear("network", event.lTime, now);
     if (event.type === "leave") this.#enter(node, "left");
     // Docker never takes back a node that was said to have left; if gossip sees it alive, it has objected.
     else if (node.isMember) this.#enter(node, "active");
@@ -53,7 +67,8 @@ export class NodeEngine {
   /** Tell everybody that we are here, or that we go. */
   announce(type: NodeEvent["type"]): void {
     const { networkClock, name } = this.#context;
-    this.#context.broadcastNode({ kind: "nodeEvent", type, lTime: networkClock.tick(), node: name });
+    this.#announcedAt = networkClock.tick();
+    this.#context.broadcastNode({ kind: "nodeEvent", type, lTime: this.#announcedAt, node: name });
   }
 
   /** Nodes gone long enough. */
@@ -67,9 +82,13 @@ export class NodeEngine {
     }
   }
 
+  /** They have forgotten more than us: our attachments, and our entries. */
   #contradict(): void {
-    this.#context.repaired("node", "somebody said that we leave");
-    this.announce("join");
+    this.#repairs.request("node", this.#context.name, "somebody said that we leave", () => {
+      if (this.#context.isLeaving) return;
+      this.announce("join");
+      this.#networks.reannounce();
+    });
   }
 
   #joined(name: string, endpoint: Endpoint): void {
@@ -77,7 +96,8 @@ export class NodeEngine {
     let node = nodes.get(name);
     if (node === undefined) {
       this.#purgeFormer(name, endpoint);
-      node = { name, endpoint, state: "left", lTime: 0, isMember: true, forgetAt: 0, signs: false };
+      const heard = new Heard(this.#context.now);
+      node = { name, endpoint, state: "left", lTime: 0, isMember: true, forgetAt: 0, signs: false, heard };
       nodes.set(name, node);
     }
     node.isMember = true;
@@ -90,11 +110,12 @@ export class NodeEngine {
     if (node !== undefined) node.endpoint = endpoint;
   }
 
-  #gone(name: string): void {
+  #gone(name: string, hasLeft: boolean): void {
     const node = this.#context.nodes.get(name);
     if (node === undefined) return;
     node.isMember = false;
-    if (node.state === "active") this.#enter(node, "failed");
+    if (hasLeft) this.#enter(node, "left");
+    else if (node.state === "active") this.#enter(node, "failed");
   }
 
   /** A new name at an old address: the node has started again, and what it had before is gone. */

@@ -112,7 +112,7 @@ export class SyncEngine {
         return;
       }
       const networks = sync.networks.filter((network) => this.#context.own.has(network));
-      this.#send(node, networks, { unsolicited: false, lTime: tableClock.tick() });
+      this.#send(node, networks, { unsolicited: false, lTime: tableClock.tick() }, sync.lTime);
       return;
     }
     for (const question of [...this.#questions]) {
@@ -158,6 +158,7 @@ export class SyncEngine {
     node: KnownNode,
     networks: readonly string[],
     { unsolicited, lTime }: Pick<BulkSync, "unsolicited" | "lTime">,
+    asOf = lTime,
   ): RequestId {
     const { counts } = this.#context;
     counts.syncsSent += 1;
@@ -166,8 +167,8 @@ export class SyncEngine {
     for (const [index, parts] of portions.entries()) {
       const isLast = index === portions.length - 1;
       const payload = encodeTablesMessage({ kind: "compound", parts });
-      // Told before its time, a portion answers no question of the other side.
-      const said = isLast ? { unsolicited, lTime } : { unsolicited: false, lTime: 0 };
+      // Not later than the question, a portion does not answer it before its time.
+      const said = isLast ? { unsolicited, lTime } : { unsolicited: false, lTime: asOf };
       send = this.#transmit(node, { kind: "bulkSync", ...said, node: this.#context.name, networks, payload });
     }
     return send;

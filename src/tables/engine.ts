@@ -4,7 +4,9 @@
  *
  *   engine-nodes.ts     nodes: active, failed, left
  *   engine-networks.ts  who has a part in which network
- *   engine-entries.ts   entries: ours, others', tombstones
+ *   engine-entries.ts   entries: ours, and what becomes of all
+ *   engine-events.ts    what others tell of entries
+ *   engine-repairs.ts   what others said wrongly of us
  *   engine-sync.ts      whole tables between two nodes
  *   engine-context.ts   what they share
  *
@@ -27,16 +29,18 @@ import {
 } from "./engine-context.ts";
 import { dumpOf, type TablesDump } from "./engine-dump.ts";
 import { EntryEngine } from "./engine-entries.ts";
+import { EventEngine, type Way } from "./engine-events.ts";
 import { NetworkEngine } from "./engine-networks.ts";
 import { NodeEngine } from "./engine-nodes.ts";
+import { RepairEngine } from "./engine-repairs.ts";
 import { SyncEngine } from "./engine-sync.ts";
+import type { Moments } from "./heard.ts";
 import {
   BULK_SYNC_INTERVAL_MS,
   COMPOUND_EVENT_BYTES,
   GOSSIP_INTERVAL_MS,
   GOSSIP_NODES,
   LEAVE_EVENT_TIMEOUT_MS,
-  NETWORKS_MAX,
   PACKET_RESERVE_BYTES,
   REAP_INTERVAL_MS,
   RECONNECT_INTERVAL_MS,
@@ -45,7 +49,7 @@ import {
   REJOIN_RETRY_MS,
 } from "./limits.ts";
 import { decodeTablesMessage, encodeTablesMessage } from "./message-codec.ts";
-import type { TablesMessage } from "./messages.ts";
+import type { BulkSync, PushPullState, TablesMessage } from "./messages.ts";
 
 /** What a join that we asked gossip for is to lead to. */
 type Join = { readonly kind: "bootstrap" } | { readonly kind: "reconnect"; readonly node: string };
@@ -54,7 +58,9 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   readonly #context: TablesContext;
   readonly #entries: EntryEngine;
   readonly #networks: NetworkEngine;
+  readonly #events: EventEngine;
   readonly #nodes: NodeEngine;
+  readonly #repairs: RepairEngine;
   readonly #syncs: SyncEngine;
   readonly #decode: (bytes: Uint8Array) => TablesMessage;
   readonly #joins = new Map<RequestId, Join>();
@@ -73,8 +79,10 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
     this.#context = new TablesContext(options, ports);
     this.#decode = ports.decode ?? decodeTablesMessage;
     this.#entries = new EntryEngine(this.#context);
-    this.#networks = new NetworkEngine(this.#context, this.#entries);
-    this.#nodes = new NodeEngine(this.#context, this.#entries);
+    this.#repairs = new RepairEngine(this.#context);
+    this.#events = new EventEngine(this.#context, this.#entries, this.#repairs);
+    this.#networks = new NetworkEngine(this.#context, this.#entries, this.#repairs);
+    this.#nodes = new NodeEngine(this.#context, this.#entries, this.#networks, this.#repairs);
     this.#syncs = new SyncEngine(this.#context, this.#entries);
   }
 
@@ -90,7 +98,7 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   }
 
   deadline(): number {
-    return Math.min(...Object.values(this.#timers), this.#syncs.deadline());
+    return Math.min(...Object.values(this.#timers), this.#syncs.deadline(), this.#repairs.deadline());
   }
 
   /** Everything that is known, as plain data. */
@@ -117,9 +125,11 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
 
   localState(join: boolean): Uint8Array {
     if (join) this.#networks.stamp();
-    const { networkClock, name } = this.#context;
+    const { networkClock, name, isLeaving } = this.#context;
     const networks = this.#networks.rows();
-    return encodeTablesMessage({ kind: "pushPullState", lTime: networkClock.time, networks, node: name });
+    // Who reads it takes it for a word that we are here; none is later than the one that we go.
+    const lTime = isLeaving ? this.#nodes.announcedAt : networkClock.time;
+    return encodeTablesMessage({ kind: "pushPullState", lTime, networks, node: name });
   }
 
   #take(input: Exclude<TablesInput, { on: "notice" }>): void {
@@ -166,10 +176,12 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
     if (due("reconnect", RECONNECT_INTERVAL_MS)) this.#reconnect();
     if (due("rejoin", REJOIN_RETRY_MS)) this.#rejoin();
     this.#syncs.wake();
+    this.#repairs.wake();
   }
 
   #reap(): void {
     this.#entries.reap();
+    this.#repairs.reap();
     this.#networks.reap();
     this.#nodes.reap();
   }
@@ -196,36 +208,67 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
 
   #dispatch(payload: Uint8Array, from: Endpoint | undefined): void {
     const message = this.#decode(payload);
-    if (message.kind === "compound") this.#compound(message.parts, from, false);
-    else if (message.kind === "tableEvent") this.#entries.receive(message, payload, { from, isBulk: false });
-    else if (message.kind === "networkEvent") this.#networks.receive(message, from, payload);
-    else if (message.kind === "nodeEvent") this.#nodes.receive(message, from, payload);
-    else if (message.kind === "pushPullState") {
-      this.#nodes.receive({ kind: "nodeEvent", type: "join", lTime: message.lTime, node: message.node }, from);
-      for (const row of message.networks) this.#networks.merge(row, from);
-    } else if (message.lTime === 0 || this.#context.tableClock.witness(message.lTime)) {
-      const inside = this.#decode(message.payload);
-      if (inside.kind === "compound") this.#compound(inside.parts, from, true);
-      this.#syncs.receive(message, from);
-    } else this.#context.drop("lamportJump", from, `a bulk sync at ${message.lTime}`);
+    if (message.kind === "compound") this.#compound(message.parts, { from, isBulk: false, isFresh: false });
+    else if (message.kind === "pushPullState") this.#state(message, from);
+    else if (message.kind === "bulkSync") this.#bulkSync(message, from);
+    else this.#event(message, payload, { from, isBulk: false, isFresh: false });
+  }
+
+  /** What a node knows of who takes part where. */
+  #state({ lTime, node, networks }: PushPullState, from: Endpoint | undefined): void {
+    if (this.#isOld("network", node, lTime)) {
+      this.#context.drop("replayed", from, `a state of ${node}, as it was long ago`);
+      return;
+    }
+    this.#nodes.receive({ kind: "nodeEvent", type: "join", lTime, node }, from);
+    const isFresh = this.#context.nodes.get(node)?.state === "active";
+    for (const row of networks) this.#networks.merge(row, { from, isFresh });
+  }
+
+  #bulkSync(sync: BulkSync, from: Endpoint | undefined): void {
+    const { tableClock, now, nodes } = this.#context;
+    const { lTime, node } = sync;
+    if (lTime !== 0 && !tableClock.witness(lTime, now)) {
+      this.#context.drop("lamportJump", from, `a bulk sync at ${lTime}`);
+      return;
+    }
+    if (this.#isOld("table", node, lTime)) {
+      this.#context.drop("replayed", from, `tables of ${node}, as they were long ago`);
+      return;
+    }
+    const sender = nodes.get(node);
+    sender?.heard.hear("table", lTime, now);
+    const isFresh = sender !== undefined && sender.state !== "left";
+    const inside = this.#decode(sync.payload);
+    if (inside.kind === "compound") this.#compound(inside.parts, { from, isBulk: true, isFresh });
+    this.#syncs.receive(sync, from);
+  }
+
+  /** Has this node said later things long ago? */
+  #isOld(clock: keyof Moments, node: string, lTime: number): boolean {
+    const { nodes, now } = this.#context;
+    return lTime < (nodes.get(node)?.heard.settled(clock, now) ?? 0);
   }
 
   /** One part that is bad does not spoil its neighbours. */
-  #compound(parts: readonly Uint8Array[], from: Endpoint | undefined, isBulk: boolean): void {
-    for (const part of parts) this.#guard(from, () => this.#part(part, from, isBulk));
+  #compound(parts: readonly Uint8Array[], way: Way): void {
+    for (const part of parts) this.#guard(way.from, () => this.#event(this.#decode(part), part, way));
   }
 
-  #part(part: Uint8Array, from: Endpoint | undefined, isBulk: boolean): void {
-    const message = this.#decode(part);
-    if (message.kind === "tableEvent") this.#entries.receive(message, part, { from, isBulk });
-    else if (message.kind === "networkEvent" && !isBulk) this.#networks.receive(message, from, part);
-    else if (message.kind === "nodeEvent" && !isBulk) this.#nodes.receive(message, from, part);
+  /** Of whole tables, only entries are taken. */
+  #event(message: TablesMessage, bytes: Uint8Array, way: Way): void {
+    const { from, isBulk } = way;
+    if (message.kind === "tableEvent") this.#events.receive(message, bytes, way);
+    else if (message.kind === "networkEvent" && !isBulk) {
+      this.#networks.receive(message, { from, isFresh: false, rumour: bytes });
+    } else if (message.kind === "nodeEvent" && !isBulk) this.#nodes.receive(message, from, bytes);
     else throw new Fault("unknownType", `a compound holds ${message.kind}`);
   }
 
   #gossip(): void {
     const { own, random } = this.#context;
     for (const network of own.values()) {
+      if (network.queue.size + network.rebroadcasts.size === 0) continue;
       const peers = shuffle(random, this.#context.peersOf(network.id)).slice(0, GOSSIP_NODES);
       if (peers.length === 0) continue;
       const parts = this.#news(network);
@@ -252,7 +295,6 @@ export class TablesEngine implements Engine<TablesInput, TablesEffect>, Delegate
   }
 
   #joinNetwork(network: string): void {
-    if (this.#context.own.size >= NETWORKS_MAX) return;
     if (this.#networks.join(network)) this.#syncs.first(network);
   }
 

@@ -1,21 +1,30 @@
 /**
- * The entries of the networks that this node is attached to: network -> table -> key -> entry.
+ * The entries of the networks that this node is attached to: network -> table -> key -> entry, and by owner.
  *
  * An entry is alive, or a tombstone that is still told of, or one that is only remembered so that old news of the same
  * owner finds it and stays without effect. Entries of owners that have failed are suspended: kept, but out of sight.
+ * Everything is counted by owner, and an owner that has no room left first loses what is only remembered of it.
  */
+import {
+  ENTRIES_MAX,
+  ENTRIES_OF_OWNER_MAX,
+  ENTRY_OVERHEAD_BYTES,
+  NETWORK_BYTES_MAX,
+  OWNER_BYTES_MAX,
+} from "./limits.ts";
+
 export interface Entry {
   readonly network: string;
   readonly table: string;
   readonly key: string;
-  owner: string;
-  lTime: number;
-  value: Uint8Array;
-  isDeleted: boolean;
+  readonly owner: string;
+  readonly lTime: number;
+  readonly value: Uint8Array;
+  readonly isDeleted: boolean;
   /** Its owner has failed. */
   isSuspended: boolean;
   /** Of a tombstone: until when it is told of. */
-  toldUntil: number;
+  readonly toldUntil: number;
   /** A live one as it is told of; made when it is needed first. */
   encoded?: Uint8Array;
 }
@@ -32,6 +41,22 @@ export class Entries {
     return this.#networks.get(network)?.byTable.get(table)?.get(key);
   }
 
+  /**
+   * May `entry` come in, in place of `old`? Makes room for it, if need be, by forgetting tombstones of its owner that
+   * nobody is told of any more. What takes less than before always has room.
+   */
+  makeRoom(entry: Entry, old: Entry | undefined, now: number): boolean {
+    const network = this.#network(entry.network);
+    const isReplacement = old?.owner === entry.owner;
+    if (isReplacement && bytesOf(entry) <= bytesOf(old)) return true;
+    while (!hasRoom(network, entry, old, isReplacement)) {
+      const [oldest] = network.shareOf(entry.owner)?.tombstones ?? [];
+      if (oldest === undefined || oldest === old || oldest.toldUntil > now) return false;
+      this.delete(oldest);
+    }
+    return true;
+  }
+
   /** Add, or replace the one of the same key. */
   set(entry: Entry): void {
     const network = this.#network(entry.network);
@@ -41,40 +66,39 @@ export class Entries {
       network.byTable.set(entry.table, byKey);
     }
     const old = byKey.get(entry.key);
-    if (old !== undefined) network.count(old.owner, -1);
-    network.count(entry.owner, 1);
+    if (old !== undefined) network.take(old);
+    network.give(entry);
     byKey.set(entry.key, entry);
   }
 
   delete(entry: Entry): void {
     const network = this.#networks.get(entry.network);
-    if (network?.byTable.get(entry.table)?.delete(entry.key) !== true) return;
-    network.count(entry.owner, -1);
-  }
-
-  /** Change the owner of an entry that is here. */
-  move(entry: Entry, owner: string): void {
-    const network = this.#network(entry.network);
-    network.count(entry.owner, -1);
-    network.count(owner, 1);
-    entry.owner = owner;
+    const byKey = network?.byTable.get(entry.table);
+    if (network === undefined || byKey?.get(entry.key) !== entry) return;
+    byKey.delete(entry.key);
+    if (byKey.size === 0) network.byTable.delete(entry.table);
+    network.take(entry);
   }
 
   /** Everything of one network; a copy, so that it may be changed meanwhile. */
   of(network: string): Entry[] {
     const found: Entry[] = [];
-    for (const byKey of this.#networks.get(network)?.byTable.values() ?? []) found.push(...byKey.values());
+    for (const byKey of this.#networks.get(network)?.byTable.values() ?? []) {
+      for (const entry of byKey.values()) found.push(entry);
+    }
     return found;
   }
 
-  /** Everything of one table of one network; a copy. */
-  ofTable(network: string, table: string): Entry[] {
-    return [...(this.#networks.get(network)?.byTable.get(table)?.values() ?? [])];
+  /** A copy. */
+  ofOwner(network: string, owner: string): Entry[] {
+    return [...(this.#networks.get(network)?.shareOf(owner)?.entries ?? [])];
   }
 
-  ofOwner(network: string, owner: string): Entry[] {
-    if ((this.#networks.get(network)?.byOwner.get(owner) ?? 0) === 0) return [];
-    return this.of(network).filter((entry) => entry.owner === owner);
+  /** A copy, of each owner the oldest first. */
+  tombstones(network: string): Entry[] {
+    const found: Entry[] = [];
+    for (const { tombstones } of this.#networks.get(network)?.shares() ?? []) found.push(...tombstones);
+    return found;
   }
 
   /** How many, tombstones included. */
@@ -83,11 +107,11 @@ export class Entries {
   }
 
   countOf(network: string, owner: string): number {
-    return this.#networks.get(network)?.byOwner.get(owner) ?? 0;
+    return this.#networks.get(network)?.shareOf(owner)?.entries.size ?? 0;
   }
 
-  tables(network: string): string[] {
-    return [...(this.#networks.get(network)?.byTable.keys() ?? [])];
+  bytes(network: string): number {
+    return this.#networks.get(network)?.bytes ?? 0;
   }
 
   forget(network: string): void {
@@ -104,15 +128,68 @@ export class Entries {
   }
 }
 
+/** What one owner has in one network. */
+interface Share {
+  readonly entries: Set<Entry>;
+  /** In order of deletion. */
+  readonly tombstones: Set<Entry>;
+  bytes: number;
+}
+
 class Network {
   readonly byTable = new Map<string, Map<string, Entry>>();
-  readonly byOwner = new Map<string, number>();
+  readonly #byOwner = new Map<string, Share>();
   total = 0;
+  bytes = 0;
 
-  count(owner: string, change: number): void {
-    this.total += change;
-    const left = (this.byOwner.get(owner) ?? 0) + change;
-    if (left === 0) this.byOwner.delete(owner);
-    else this.byOwner.set(owner, left);
+  shareOf(owner: string): Share | undefined {
+    return this.#byOwner.get(owner);
   }
+
+  shares(): Iterable<Share> {
+    return this.#byOwner.values();
+  }
+
+  give(entry: Entry): void {
+    let share = this.#byOwner.get(entry.owner);
+    if (share === undefined) {
+      share = { entries: new Set(), tombstones: new Set(), bytes: 0 };
+      this.#byOwner.set(entry.owner, share);
+    }
+    share.entries.add(entry);
+    if (entry.isDeleted) share.tombstones.add(entry);
+    this.#weigh(share, bytesOf(entry));
+    this.total += 1;
+  }
+
+  take(entry: Entry): void {
+    const share = this.#byOwner.get(entry.owner);
+    if (share?.entries.delete(entry) !== true) return;
+    share.tombstones.delete(entry);
+    this.#weigh(share, -bytesOf(entry));
+    this.total -= 1;
+    if (share.entries.size === 0) this.#byOwner.delete(entry.owner);
+  }
+
+  #weigh(share: Share, bytes: number): void {
+    share.bytes += bytes;
+    this.bytes += bytes;
+  }
+}
+
+function hasRoom(network: Network, entry: Entry, old: Entry | undefined, isReplacement: boolean): boolean {
+  const share = network.shareOf(entry.owner);
+  const more = bytesOf(entry);
+  const less = old === undefined ? 0 : bytesOf(old);
+  return (
+    (share?.entries.size ?? 0) + (isReplacement ? 0 : 1) <= ENTRIES_OF_OWNER_MAX &&
+    (share?.bytes ?? 0) + more - (isReplacement ? less : 0) <= OWNER_BYTES_MAX &&
+    network.total + (old === undefined ? 1 : 0) <= ENTRIES_MAX &&
+    network.bytes + more - less <= NETWORK_BYTES_MAX
+  );
+}
+
+/** What an entry weighs: names and value, and what it costs beside them. */
+function bytesOf({ table, key, value }: Entry): number {
+  return ENTRY_OVERHEAD_BYTES + table.length + key.length + value.length;
 }

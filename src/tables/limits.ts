@@ -41,11 +41,17 @@ export const TOMBSTONE_NEWS_MS = ENTRY_TOMBSTONE_MS / 6;
 
 /* Ours: a peer that keeps to the protocol never meets them. */
 
-/** Lamport times are exact integers; beyond this none is believed, so that a clock can never come near the end. */
-export const LAMPORT_MAX = 2 ** 53 - 2 ** 33;
-/** How far ahead of our clock a Lamport time may be: more events than a cluster sees in a century. */
-export const LAMPORT_JUMP_MAX = 2 ** 32;
-/** How long a deleted entry is remembered against replays: longer than a gossip key is accepted. */
+/** Lamport times are exact integers. */
+export const LAMPORT_MAX = Number.MAX_SAFE_INTEGER;
+/** Up to here a Lamport time is believed whoever says it: ten thousand events a second take 3,500 years. */
+export const LAMPORT_FREE_MAX = 2 ** 50;
+/** Up to here while a clock is young, which is for so long after it heard somebody first. */
+export const LAMPORT_YOUNG_MAX = 2 ** 51;
+export const LAMPORT_YOUNG_MS = minutes(1);
+/** How far others may move a clock beyond that, at once, and how much of it comes back: a million events a second. */
+export const LAMPORT_ALLOWANCE_MAX = 2 ** 32;
+export const LAMPORT_ALLOWANCE_PER_MS = 2 ** 10;
+/** How long an entry or attachment that ended is remembered against replays: longer than a gossip key is accepted. */
 export const TOMBSTONE_MEMORY_MS = hours(36);
 /** One message, decoded. */
 export const MESSAGE_BYTES_MAX = 20 * MiB;
@@ -64,6 +70,26 @@ export const VALUE_BYTES_MAX = 64 * KiB;
 /** Entries of one network, and of one owner in it, tombstones included. */
 export const ENTRIES_MAX = 262_144;
 export const ENTRIES_OF_OWNER_MAX = 65_536;
+/** Their names and values, and what an entry is reckoned beside these. */
+export const NETWORK_BYTES_MAX = 256 * MiB;
+export const OWNER_BYTES_MAX = 32 * MiB;
+export const ENTRY_OVERHEAD_BYTES = 128;
+/** Entries that others make in our name, and that we delete for them: half of what we may have. */
+export const DISOWNED_MAX = ENTRIES_OF_OWNER_MAX / 2;
+/** Attachments of one state exchange that we send, in bytes, and what one takes beside its names; peers take 20 MiB. */
+export const STATE_BYTES_MAX = 16 * MiB;
+export const ATTACHMENT_OVERHEAD_BYTES = 24;
+/**
+ * After one to two of these spells, what a node said counts as heard long ago, and what it said before as old. Half of
+ * what gossip remembers packets for, and ten times what an exchange of tables may be late.
+ */
+export const HEARD_SETTLES_MS = minutes(5);
+/** Time until the same is set right a second time, doubled for each more, and at most; after quiet it begins anew. */
+export const REPAIR_AGAIN_MS = 200;
+export const REPAIR_AGAIN_MS_MAX = minutes(1);
+export const REPAIR_QUIET_MS = minutes(10);
+/** Things that were set right lately. */
+export const REPAIRS_MAX = 65_536;
 /** Time after which a bulk sync that nobody answered is asked for again. */
 export const BULK_SYNC_RETRY_MS = seconds(5);
 /** Exchanges that one node may have open with one peer. */

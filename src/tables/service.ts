@@ -49,7 +49,6 @@ export class TablesService {
   readonly #gossip: GossipService;
   readonly #watchers = new Map<RequestId, (change: EntryChange) => void>();
   readonly #pending = new Map<RequestId, (fault: Fault | undefined) => void>();
-  readonly #drops = new Map<string, number>();
   readonly #driven: Driven<TablesInput>;
   #lastRequest: RequestId = 0;
   #leaveSaid: (() => void)[] = [];
@@ -130,8 +129,8 @@ export class TablesService {
     setKeys(this.#options.keyring, keys);
   }
 
-  dump(): TablesDump & { readonly drops: Readonly<Record<string, number>> } {
-    return { ...this.#engine.dump(), drops: Object.fromEntries(this.#drops) };
+  dump(): TablesDump {
+    return this.#engine.dump();
   }
 
   gossipStats(): GossipStats {
@@ -167,7 +166,6 @@ export class TablesService {
       this.#pending.get(effect.request)?.(effect.fault);
       this.#pending.delete(effect.request);
     } else if (effect.do === "leaveSaid") for (const said of this.#leaveSaid.splice(0)) said();
-    else if (effect.do === "drop") this.#drops.set(effect.code, (this.#drops.get(effect.code) ?? 0) + 1);
     else if (effect.do === "repaired") {
       this.#ports.log.warn("somebody spoke wrongly for this node; set right", {
         what: effect.what,
